@@ -1,0 +1,44 @@
+# Every target does its own set-up in .venv, from requirements.lock.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= 2
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/demo.yaml
+
+.PHONY: setup demo test lint bench lock demo-models clean
+
+setup: $(VENV)/.installed
+
+# torch first and alone: on a machine without a GPU the CPU build is enough, on a GPU node take the
+# build that matches the driver (README, "Installing on a cluster"). The rest is pinned by hash.
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	touch $@
+
+demo: setup
+	$(SNAKEMAKE)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+demo-models: setup
+	$(BIN)/python -m workflow.demo_models.training
+
+# Needs uv. torch is left out on purpose, see setup.
+lock:
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-package torch --no-emit-package setuptools --output-file requirements.lock
+
+clean:
+	rm -rf results resources .snakemake logs

@@ -1,0 +1,13 @@
+"""Reconstruction of seen images from fMRI of the Natural Scenes Dataset.
+
+The modules form floors; each imports only from floors below it:
+
+5. ``report``, ``gallery``, ``figures``
+4. ``evaluation``
+3. ``diffusion``, ``vdvae``, ``ridge``
+2. ``clip_features``, ``betas``, ``volumes``, ``captions``
+1. ``nsd``, ``transfer``, ``simulate``
+0. ``store``, ``randomness``, ``logs``, ``errors``
+
+Nothing here knows of Snakemake or of the configuration file: functions take plain arguments.
+"""
