@@ -1,0 +1,111 @@
+"""Where the files of the Natural Scenes Dataset are, and who did which sessions.
+
+Keys are relative to the root of the bucket; a local copy keeps the same paths. Facts are those of
+the NSD data manual. Imports nothing heavy: the workflow reads this module whenever it is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from nsdrecon.errors import InputError, listing
+
+BUCKET = "natural-scenes-dataset"
+
+DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
+STIMULUS_TABLE = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+
+# Sessions that each subject completed.
+SESSIONS = {1: 40, 2: 40, 3: 32, 4: 30, 5: 40, 6: 32, 7: 40, 8: 30}
+
+
+def subject_number(subject: str) -> int:
+    """The number of a subject: ``"subj01"`` is 1.
+
+    Raises
+    ------
+    InputError
+        If it is not of the form ``subjNN``.
+    """
+    match = re.fullmatch(r"subj(\d\d)", subject)
+    if match is None or match[1] == "00":
+        raise InputError("subject", found=repr(subject), expected="subj01, subj02, ...")
+    return int(match[1])
+
+
+def betas_key(
+    subject: str,
+    session: int | str,
+    version: str = "betas_fithrf_GLMdenoise_RR",
+    space: str = "func1pt8mm",
+    extension: Literal["nii.gz", "hdf5"] = "nii.gz",
+) -> str:
+    """Key of the single-trial betas of one session (1-based, or its two digits)."""
+    folder = _betas_folder(subject, version, space)
+    return f"{folder}/betas_session{session:0>2}.{extension}"
+
+
+def ncsnr_key(
+    subject: str, version: str = "betas_fithrf_GLMdenoise_RR", space: str = "func1pt8mm"
+) -> str:
+    """Key of the noise ceiling's signal-to-noise ratio (signal SD over noise SD, a map)."""
+    return f"{_betas_folder(subject, version, space)}/ncsnr.nii.gz"
+
+
+def roi_key(subject: str, roi: str = "nsdgeneral", space: str = "func1pt8mm") -> str:
+    """Key of a volume of ROI labels of both hemispheres, such as ``"prf-visualrois"``.
+
+    Labels are 1, 2, ... inside the regions, 0 in unlabelled cortex and -1 elsewhere.
+    """
+    return f"nsddata/ppdata/{subject}/{space}/roi/{roi}.nii.gz"
+
+
+def _betas_folder(subject: str, version: str, space: str) -> str:
+    return f"nsddata_betas/ppdata/{subject}/{space}/{version}"
+
+
+def resolve_sessions(
+    wanted: int | Literal["all"] | Sequence[int], available: int, subject: int | str
+) -> list[int]:
+    """The 1-based sessions to use, in order.
+
+    Parameters
+    ----------
+    wanted
+        A number n: the first n sessions, or all where the subject has fewer. Published tables are
+        made with 37: the last three of 40 were held out when NSD was released. (They were held out
+        of subjects 3, 4, 6 and 8 too, who have 29 or 27 sessions before them; a list can say so.)
+        ``"all"``: every session. A list: just these.
+    available
+        How many sessions the subject has: ``SESSIONS[number]`` in NSD.
+    subject
+        For the error message.
+
+    Raises
+    ------
+    InputError
+        If a listed session does not exist or is listed twice, or if no session is left.
+    """
+    source = f"sessions of subject {subject}"
+    existing = range(1, available + 1)
+    if wanted == "all":
+        chosen = list(existing)
+    elif isinstance(wanted, int) and not isinstance(wanted, bool):
+        chosen = list(existing)[: max(0, wanted)]
+    elif isinstance(wanted, str | bool):
+        raise InputError(
+            source, found=repr(wanted), expected="a number, 'all' or a list of numbers"
+        )
+    else:
+        chosen = sorted(wanted)
+        missing = [session for session in chosen if session not in existing]
+        if missing:
+            raise InputError(source, found=listing(missing), expected=f"sessions 1 to {available}")
+        if len(set(chosen)) < len(chosen):
+            raise InputError(source, found=listing(chosen, 40), expected="each session once")
+    if not chosen:
+        raise InputError(source, found=f"{wanted!r}, which is no session", expected="at least one")
+    return chosen
