@@ -5,9 +5,9 @@ The modules form floors; each imports only from floors below it:
 5. ``report``, ``gallery``, ``figures``
 4. ``evaluation``
 3. ``diffusion``, ``vdvae``, ``ridge``
-2. ``clip_features``, ``betas``, ``volumes``, ``captions``
-1. ``nsd``, ``transfer``, ``simulate``
-0. ``store``, ``randomness``, ``logs``, ``errors``
+2. ``clip_features``, ``betas``, ``volumes``, ``captions``, ``stimuli``
+1. ``layout``, ``nsd``, ``transfer``, ``simulate``, ``pretrained``, ``latent_files``
+0. ``store``, ``randomness``, ``logs``, ``errors``, ``devices``, ``closure``
 
 Nothing here knows of Snakemake or of the configuration file: functions take plain arguments.
 """

@@ -63,6 +63,11 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
 
 def peak_memory_mb() -> float:
     """Largest resident set of this process so far, in MB (10^6 bytes)."""
+    status = Path("/proc/self/status")  # Linux; getrusage there counts what the parent had as well
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        if "VmHWM" in fields:
+            return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
@@ -98,6 +103,7 @@ def progress(
     *,
     description: str,
     total: int | None = None,
+    initial: int = 0,
     unit: str = "it",
     unit_scale: bool = False,
 ) -> tqdm:
@@ -110,6 +116,7 @@ def progress(
         items,
         desc=description,
         total=total,
+        initial=initial,
         unit=unit,
         unit_scale=unit_scale,
         file=sys.stderr if terminal else _LogLines(logger),

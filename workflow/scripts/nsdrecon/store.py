@@ -19,6 +19,7 @@ import pandas as pd
 from nsdrecon.errors import InputError, listing
 
 ID = "nsd_id"
+_COPY_BYTES = 64 * 2**20  # rows that merge_h5 holds at a time
 
 
 @contextmanager
@@ -133,50 +134,114 @@ def read_ids(path: str | Path) -> np.ndarray:
 def read_array(path: str | Path, name: str, nsd_id: np.ndarray | None = None) -> np.ndarray:
     """One array of a file, its rows in the order of ``nsd_id`` (default: file order).
 
+    Only the rows that are asked for are read.
+
     Raises
     ------
     InputError
         If the array or one of the ids is not in the file.
     """
     with open_h5(path) as file:
-        values = dataset(file, name)[()]
+        values = dataset(file, name)
         found = unique_ids(dataset(file, ID)[()], path)
-    if len(values) != len(found):
-        raise InputError(path, found=f"{len(values)} rows of {name!r}", expected=len(found))
-    return values if nsd_id is None else values[rows_of(nsd_id, found, path)]
+        if len(values) != len(found):
+            raise InputError(path, found=f"{len(values)} rows of {name!r}", expected=len(found))
+        return values[()] if nsd_id is None else read_rows(values, rows_of(nsd_id, found, path))
+
+
+def read_rows(values: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Rows of a dataset, shape (len(rows), ...), in the order given; a row may be wanted twice.
+
+    Neighbouring rows are read at once, and no others, so that a few images can be had of a file
+    that is larger than the memory.
+    """
+    wanted, position = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+    picked = np.empty((len(wanted), *values.shape[1:]), dtype=values.dtype)
+    for start, stop in _runs(wanted):
+        if picked[start:stop].size:
+            source = np.s_[wanted[start] : wanted[stop - 1] + 1]
+            values.read_direct(picked, source, np.s_[start:stop])
+    in_order = len(position) == len(wanted) and bool((np.diff(position) > 0).all())
+    return picked if in_order else picked[position]
 
 
 def merge_h5(paths: Sequence[str | Path], output: str | Path, names: Sequence[str]) -> None:
     """Join files of the same kind (shards) into one, rows sorted by ``nsd_id``.
 
-    Attributes are taken from the first file; they must be the same in all.
+    Rows are copied in blocks, so memory does not grow with the files. Attributes are taken from the
+    first file; they must be the same in all.
 
     Raises
     ------
     InputError
-        If an id is in two files, or attributes or row shapes differ.
+        If an id is in two files, or attributes, row shapes or types differ.
     """
-    ids = np.concatenate([read_ids(path) for path in paths])
-    order = np.argsort(ids, kind="stable")
+    parts = [read_ids(path) for path in paths]
+    ids = np.sort(unique_ids(np.concatenate(parts), output))
     with open_h5(paths[0]) as first:
         attributes = dict(first.attrs)
-    arrays = {}
-    for name in names:
-        parts = [read_array(path, name) for path in paths]
+        kinds = {name: _row_kind(dataset(first, name)) for name in names}
+    with create_h5(output) as merged:
+        merged.create_dataset(ID, data=ids)
+        merged.attrs.update(attributes)
+        for name, (shape, dtype) in kinds.items():
+            merged.create_dataset(name, shape=(len(ids), *shape), dtype=dtype)
         for path, part in zip(paths, parts, strict=True):
-            if part.shape[1:] != parts[0].shape[1:]:
-                raise InputError(path, found=part.shape[1:], expected=parts[0].shape[1:])
-        arrays[name] = np.concatenate(parts)[order]
-    for path in paths[1:]:
-        with open_h5(path) as file:
-            for key, value in attributes.items():
-                if key not in file.attrs or not np.array_equal(file.attrs[key], value):
-                    raise InputError(
-                        path,
-                        found=f"attribute {key!r} = {file.attrs.get(key)!r}",
-                        expected=f"{value!r} as in {paths[0]}",
-                    )
-    write_arrays(output, ids[order], arrays, attributes)
+            with open_h5(path) as file:
+                _check_same_kind(file, attributes, kinds, paths[0])
+                for name in names:
+                    _copy_rows(file[name], part, merged[name], ids)
+
+
+def _row_kind(values: h5py.Dataset) -> tuple[tuple[int, ...], np.dtype]:
+    return values.shape[1:], values.dtype
+
+
+def _check_same_kind(
+    file: h5py.File,
+    attributes: Mapping[str, object],
+    kinds: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+    first: str | Path,
+) -> None:
+    """Raise where a shard differs from the first in attributes, row shapes or types."""
+    for key in sorted({*attributes, *file.attrs}):
+        there = key in file.attrs and key in attributes
+        if not there or not np.array_equal(file.attrs[key], attributes[key]):
+            raise InputError(
+                file.filename,
+                found=f"attribute {key!r} = {file.attrs.get(key)!r}",
+                expected=f"{attributes.get(key)!r} as in {first}",
+            )
+    for name, kind in kinds.items():
+        found = _row_kind(dataset(file, name))
+        if found != kind:
+            raise InputError(
+                file.filename,
+                found=f"rows of {name!r} of shape {found[0]} and type {found[1]}",
+                expected=f"shape {kind[0]} and type {kind[1]} as in {first}",
+            )
+
+
+def _copy_rows(
+    source: h5py.Dataset, source_ids: np.ndarray, target: h5py.Dataset, target_ids: np.ndarray
+) -> None:
+    """Copy all rows to where their ids are in the sorted ``target_ids``, in blocks."""
+    row_bytes = source.dtype.itemsize * int(np.prod(source.shape[1:], dtype=np.int64))
+    block = max(1, _COPY_BYTES // max(1, row_bytes))
+    rows = np.argsort(source_ids)
+    spots = np.searchsorted(target_ids, source_ids[rows])
+    for start, stop in _runs(spots):
+        for low in range(start, stop, block):
+            high = min(low + block, stop)
+            target[spots[low] : spots[high - 1] + 1] = read_rows(source, rows[low:high])
+
+
+def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Start and stop of each stretch of increasing numbers without a gap."""
+    if len(numbers) == 0:
+        return
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    yield from zip([0, *breaks.tolist()], [*breaks.tolist(), len(numbers)], strict=True)
 
 
 def unique_ids(nsd_id: np.ndarray, source: str | Path) -> np.ndarray:
@@ -245,12 +310,17 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is missing or lacks a column.
+        If the file is missing, is not a table or lacks a column.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(path, found="no file", expected="a tab-separated table")
-    table = pd.read_csv(path, sep="\t")
+    try:
+        table = pd.read_csv(path, sep="\t")
+    except ValueError as error:  # empty, ragged or not text
+        raise InputError(
+            path, found=f"text that does not parse ({error})", expected="a tab-separated table"
+        ) from error
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(

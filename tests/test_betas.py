@@ -1,0 +1,322 @@
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsdrecon import betas as betas_module
+from nsdrecon.betas import average_repeats, extract_session
+from nsdrecon.errors import InputError
+from nsdrecon.nsd import trial_table
+from nsdrecon.store import read_array, read_ids
+from nsdrecon.volumes import Voxels
+from small_nsd import (
+    small_design,
+    truncate,
+    write_betas_hdf5,
+    write_betas_nifti,
+    write_volume,
+)
+
+SHAPE = (6, 5, 4)
+N_TRIALS = 10
+SESSIONS = [1, 2, 3]
+
+
+class Experiment:
+    """One subject's raw files in a folder, and the numbers in them."""
+
+    def __init__(self, folder, sessions=SESSIONS, seed=0):
+        rng = np.random.default_rng(seed)
+        self.folder = folder
+        self.sessions = sessions
+        self.trials = trial_table(small_design(max(sessions), N_TRIALS), "subj01", sessions)
+        self.inside = rng.random(SHAPE) < 0.5
+        self.volumes = {
+            session: rng.integers(-3000, 3000, (*SHAPE, N_TRIALS)).astype(np.int16)
+            for session in sessions
+        }
+        self.mask = write_volume(folder / "nsdgeneral.nii.gz", self.inside.astype(np.int16))
+
+    def session_path(self, session):
+        return self.folder / "sessions" / f"{session:02d}.h5"
+
+    def extract(self, ending="nii.gz"):
+        write = {"nii.gz": write_betas_nifti, "hdf5": write_betas_hdf5}[ending]
+        for session in self.sessions:
+            raw = write(self.folder / f"betas_session{session:02d}.{ending}", self.volumes[session])
+            output = self.session_path(session)
+            extract_session(raw, self.mask, self.trials, "subj01", session, output)
+        return {session: self.session_path(session) for session in self.sessions}
+
+    def average(self, **settings):
+        outputs = {split: self.folder / f"{split}.h5" for split in ("train", "test")}
+        paths = {session: self.session_path(session) for session in self.sessions}
+        average_repeats(paths, self.trials, "subj01", outputs, **settings)
+        return outputs
+
+    def responses(self):
+        """All trials' voxels in percent signal change, (n_trials, n_voxels), the plain way."""
+        return np.concatenate([self.volumes[s][self.inside].T / 300 for s in self.sessions])
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    return Experiment(tmp_path)
+
+
+def attributes(path):
+    with h5py.File(path) as file:
+        return dict(file.attrs)
+
+
+def voxels_of(path):
+    with h5py.File(path) as file:
+        return Voxels.of(file)
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "hdf5"])
+def test_session_file_holds_the_voxels_as_stored(experiment, ending):
+    paths = experiment.extract(ending)
+    for session, path in paths.items():
+        with h5py.File(path) as file:
+            betas = file["betas"][()]
+            rows = experiment.trials[experiment.trials["session"] == session]
+            assert betas.dtype == np.int16
+            expected = experiment.volumes[session][experiment.inside].T
+            np.testing.assert_array_equal(betas, expected)
+            np.testing.assert_array_equal(file["nsd_id"], rows["nsd_id"])
+            np.testing.assert_array_equal(file["trial"], rows["trial"])
+            np.testing.assert_array_equal(file["voxel"], np.argwhere(experiment.inside))
+            assert file["affine"].shape == (4, 4)
+            assert dict(file.attrs)["subject"] == "subj01"
+            assert dict(file.attrs)["session"] == session
+            assert dict(file.attrs)["units"] == "percent signal change x 300"
+
+
+def test_both_formats_give_the_same_bytes(tmp_path):
+    files = []
+    for ending in ("nii.gz", "hdf5"):
+        (tmp_path / ending).mkdir()
+        experiment = Experiment(tmp_path / ending)
+        files.append([path.read_bytes() for path in experiment.extract(ending).values()])
+    assert files[0] == files[1]
+
+
+@given(
+    st.integers(1, 40), st.integers(0, 100), st.lists(st.integers(1, 3), min_size=1, unique=True)
+)
+@settings(max_examples=25, deadline=None)
+def test_means_over_repeats_are_those_of_a_table(tmp_path_factory, block, seed, sessions):
+    experiment = Experiment(tmp_path_factory.mktemp("betas"), sorted(sessions), seed)
+    experiment.extract()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(betas_module, "_BLOCK_VOXELS", block)
+        outputs = experiment.average()
+    responses = pd.DataFrame(experiment.responses())
+    for split, path in outputs.items():
+        chosen = (experiment.trials["split"] == split).to_numpy()
+        nsd_id = experiment.trials["nsd_id"][chosen].to_numpy()
+        expected = responses[chosen].groupby(nsd_id).mean()
+        np.testing.assert_array_equal(read_ids(path), expected.index)
+        betas = read_array(path, "betas")
+        assert betas.dtype == np.float32
+        np.testing.assert_allclose(betas, expected, rtol=1e-6, atol=1e-6)
+        counts = pd.Series(nsd_id).value_counts().sort_index()
+        np.testing.assert_array_equal(read_array(path, "repeats"), counts)
+
+
+def test_single_trials_of_test_images_are_kept(experiment):
+    experiment.extract()
+    outputs = experiment.average()
+    with h5py.File(outputs["test"]) as file:
+        test = experiment.trials[experiment.trials["split"] == "test"]
+        np.testing.assert_array_equal(file["trial_nsd_id"], test["nsd_id"])
+        np.testing.assert_array_equal(file["trial"], test["trial"])
+        expected = experiment.responses()[test.index]
+        np.testing.assert_allclose(file["trial_betas"], expected, rtol=1e-6)
+        for row, nsd_id in enumerate(file["nsd_id"][()]):
+            trials = file["trial_betas"][()][file["trial_nsd_id"][()] == nsd_id]
+            np.testing.assert_allclose(trials.mean(axis=0), file["betas"][row], atol=1e-5)
+    with h5py.File(outputs["train"]) as file:
+        assert "trial_betas" not in file
+
+
+def test_zscores_are_over_each_session(experiment):
+    # A session of another scale: percent signal change shows it, z-scores do not.
+    experiment.volumes[2] = (experiment.volumes[2] * 5 + 700).astype(np.int16)
+    experiment.extract()
+    outputs = experiment.average(session_zscore=True)
+    zscores = np.concatenate(
+        [scipy.stats.zscore(experiment.volumes[s][experiment.inside].T, axis=0) for s in SESSIONS]
+    )
+    for split, path in outputs.items():
+        chosen = (experiment.trials["split"] == split).to_numpy()
+        nsd_id = experiment.trials["nsd_id"][chosen].to_numpy()
+        expected = pd.DataFrame(zscores[chosen]).groupby(nsd_id).mean()
+        np.testing.assert_allclose(read_array(path, "betas"), expected, rtol=1e-5, atol=1e-6)
+        assert attributes(path)["units"] == "z-score over each session"
+
+
+def damage(experiment):
+    """Four voxels that cannot be used; returns their coordinates."""
+    first, second, third, fourth = np.argwhere(experiment.inside)[[0, 7, 11, 20]]
+    for volume in experiment.volumes.values():
+        volume[tuple(first)] = 0
+        volume[tuple(second)] = 123
+    experiment.volumes[2][tuple(third)] = 0
+    experiment.volumes[3][tuple(fourth)] = -5
+    return np.array([first, second, third, fourth])
+
+
+@pytest.mark.parametrize("session_zscore", [False, True])
+def test_voxels_without_variation_are_left_out_and_counted(experiment, session_zscore, caplog):
+    unusable = damage(experiment)
+    experiment.extract()
+    with caplog.at_level("INFO"):
+        outputs = experiment.average(session_zscore=session_zscore)
+    expected = experiment.inside.copy()
+    expected[tuple(unusable.T)] = False
+    for path in outputs.values():
+        np.testing.assert_array_equal(voxels_of(path).index, np.argwhere(expected))
+        assert np.isfinite(read_array(path, "betas")).all()
+        found = attributes(path)
+        assert found["voxels_in_mask"] == experiment.inside.sum()
+        assert found["excluded_constant"] == 2
+        assert found["excluded_zero_in_a_session"] == 1
+        assert found["excluded_constant_in_a_session"] == 1
+    assert f"{expected.sum()} of {experiment.inside.sum()} voxels used" in caplog.text
+    if not session_zscore:
+        kept = expected[experiment.inside]
+        test = experiment.trials[experiment.trials["split"] == "test"]
+        with h5py.File(outputs["test"]) as file:
+            responses = experiment.responses()[test.index][:, kept]
+            np.testing.assert_allclose(file["trial_betas"], responses, rtol=1e-6)
+
+
+def test_ncsnr_threshold(experiment):
+    ncsnr = np.random.default_rng(5).random(SHAPE).astype(np.float32)
+    ncsnr[tuple(np.argwhere(experiment.inside)[3])] = np.nan
+    path = write_volume(experiment.folder / "ncsnr.nii.gz", ncsnr)
+    experiment.extract()
+    outputs = experiment.average(ncsnr_path=path, ncsnr_threshold=0.4)
+    expected = np.argwhere(experiment.inside & (ncsnr >= 0.4))
+    for output in outputs.values():
+        np.testing.assert_array_equal(voxels_of(output).index, expected)
+        found = attributes(output)
+        assert found["ncsnr_threshold"] == 0.4
+        assert found["excluded_low_ncsnr"] == experiment.inside.sum() - len(expected)
+
+
+def test_attributes_say_what_the_file_is(experiment):
+    experiment.extract()
+    for split, path in experiment.average().items():
+        found = attributes(path)
+        assert found["subject"] == "subj01"
+        assert found["split"] == split
+        assert found["units"] == "percent signal change"
+        assert list(found["sessions"]) == SESSIONS
+        assert "ncsnr_threshold" not in found
+
+
+# What is wrong, and what the message says.
+
+
+def assert_no_output(experiment):
+    assert not (experiment.folder / "train.h5").exists()
+    assert not (experiment.folder / "test.h5").exists()
+    assert not list(experiment.folder.glob(".partial*"))
+
+
+def test_session_with_another_number_of_trials(experiment):
+    experiment.volumes[2] = experiment.volumes[2][..., :-1]
+    with pytest.raises(InputError, match=r"session02\S+ found 9 trials; expected 10 trials"):
+        experiment.extract()
+    assert not experiment.session_path(2).exists()
+
+
+def test_session_that_is_not_in_the_table(experiment):
+    raw = write_betas_nifti(experiment.folder / "b.nii.gz", experiment.volumes[1])
+    with pytest.raises(InputError, match="no trial of session 9"):
+        extract_session(
+            raw, experiment.mask, experiment.trials, "subj01", 9, experiment.session_path(9)
+        )
+
+
+def test_truncated_raw_session_leaves_nothing(experiment):
+    raw = truncate(write_betas_nifti(experiment.folder / "b.nii.gz", experiment.volumes[1]), 0.5)
+    with pytest.raises(InputError, match=r"b\.nii\.gz"):
+        extract_session(
+            raw, experiment.mask, experiment.trials, "subj01", 1, experiment.session_path(1)
+        )
+    assert not experiment.session_path(1).exists()
+
+
+def test_missing_session_file(experiment):
+    experiment.extract()
+    experiment.session_path(2).unlink()
+    with pytest.raises(InputError, match=r"02\.h5: found no file"):
+        experiment.average()
+    assert_no_output(experiment)
+
+
+def test_truncated_session_file(experiment):
+    experiment.extract()
+    truncate(experiment.session_path(2), 0.6)
+    with pytest.raises(InputError, match=r"02\.h5"):
+        experiment.average()
+    assert_no_output(experiment)
+
+
+def test_sessions_other_than_those_of_the_table(experiment):
+    experiment.extract()
+    experiment.sessions = [1, 3]
+    message = r"trial table of subj01: found sessions \[1, 2, 3\]; expected sessions \[1, 3\]"
+    with pytest.raises(InputError, match=message):
+        experiment.average()
+
+
+def test_swapped_session_files(experiment):
+    experiment.extract()
+    one, two = experiment.session_path(1), experiment.session_path(2)
+    one.rename(two.with_name("x")), two.rename(one), two.with_name("x").rename(two)
+    with pytest.raises(InputError, match="session 2; expected subj01, session 1"):
+        experiment.average()
+
+
+@pytest.mark.parametrize("column", ["nsd_id", "trial"])
+def test_session_files_of_an_older_trial_table(experiment, column):
+    experiment.extract()
+    experiment.trials.loc[3, column] += 1
+    with pytest.raises(InputError, match=rf"01\.h5: found other {column} than in the trial table"):
+        experiment.average()
+    assert_no_output(experiment)
+
+
+def test_session_files_made_with_different_masks(experiment):
+    experiment.extract()
+    experiment.inside[0, 0, 0] ^= True
+    write_volume(experiment.mask, experiment.inside.astype(np.int16))
+    raw = experiment.folder / "betas_session03.nii.gz"
+    extract_session(
+        raw, experiment.mask, experiment.trials, "subj01", 3, experiment.session_path(3)
+    )
+    with pytest.raises(InputError, match=r"03\.h5: found other voxels; expected those of .*01\.h5"):
+        experiment.average()
+
+
+def test_split_without_images(experiment):
+    experiment.extract()
+    experiment.trials["split"] = "train"
+    with pytest.raises(InputError, match="no test image"):
+        experiment.average()
+
+
+def test_no_voxel_left(experiment):
+    path = write_volume(experiment.folder / "ncsnr.nii.gz", np.zeros(SHAPE, np.float32))
+    experiment.extract()
+    with pytest.raises(InputError, match=r"no usable voxel .*'excluded_low_ncsnr'"):
+        experiment.average(ncsnr_path=path, ncsnr_threshold=0.1)
+    assert_no_output(experiment)
