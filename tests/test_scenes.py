@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from nsdrecon.randomness import generator
 from nsdrecon.simulate.scenes import (
     CATEGORIES,
     LIGHTS,
@@ -161,3 +162,9 @@ def contact_sheet():
 def test_pictures_look_as_when_the_demo_models_were_trained():
     kept = np.asarray(Image.open(GOLDEN), dtype=float)
     assert np.abs(contact_sheet() - kept).mean() < 2
+
+
+def test_layout_numbers_stay_below_one():
+    """They choose among options: rounded up to 1, a number would choose one beyond the last."""
+    for index in range(3000):
+        assert max(sample_scene(generator("demo-models", "train", 0, index)).layout) < 1

@@ -290,7 +290,8 @@ def sample_scene(rng: np.random.Generator) -> Scene:
         category=category,
         light=_choose(rng, _INDOOR_LIGHTS if spec.indoor else _OUTDOOR_LIGHTS),
         horizon=round(float(rng.uniform(*spec.horizon)), 4),
-        layout=tuple(round(float(value), 4) for value in rng.random(_N_LAYOUT)),
+        # Rounding must not reach 1: numbers choose among options.
+        layout=tuple(min(round(float(value), 4), 0.9999) for value in rng.random(_N_LAYOUT)),
         objects=_sample_objects(rng, spec),
         seed=int(rng.integers(2**31)),
     )

@@ -1,0 +1,343 @@
+"""Ridge regression to many targets: against scikit-learn, and at the size of NSD.
+
+1. Text tokens (77 x 128 targets, 2,400 images, 4,200 voxels): scikit-learn's ``Ridge`` fitted for
+   each token, as published, and once for all targets, against `DualRidge` with and without weights.
+   Each side fits, predicts and scores; the predictions must agree.
+2. Files as in the workflow (8,859 images, 15,724 voxels, 91,168 targets, 982 test images, times
+   ``--size``): Gram matrix, weights, predictions from weights, predictions without weights.
+   scikit-learn cannot run there on a common machine: its arrays are added up instead.
+
+Each side runs in a process of its own. Run with ``python -m benchmarks.bench_ridge`` (files at a
+fifth of the size), or with ``--full`` (20 GB of disk, 6 GB of memory).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+ALPHA = 60_000.0  # published, for CLIP vision features
+N_TOKENS, TOKEN_SIZE = 77, 128
+TOKEN_SIZES = {"n_train": 2400, "n_voxels": 4200, "n_targets": N_TOKENS * TOKEN_SIZE, "n_test": 240}
+NSD_SIZES = {"n_train": 8859, "n_voxels": 15_724, "n_targets": 91_168, "n_test": 982}
+TOKEN_SIDES = {
+    "sklearn_tokens": "scikit-learn Ridge, a fit a token",
+    "sklearn_once": "scikit-learn Ridge, one fit",
+    "dual_weights": "DualRidge with weights",
+    "dual_alone": "DualRidge without weights",
+}
+FILE_SIDES = {
+    "gram": "Gram matrix",
+    "spectrum": "Gram matrix and eigenvectors",
+    "weights": "weights, scores",
+    "weights_loo": "weights, scores, alpha of 8 by LOO",
+    "predict": "predictions from weights",
+    "fit_predict": "scores, predictions, no weights",
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=float, default=0.2, help="of the files, relative to NSD")
+    parser.add_argument("--full", action="store_true", help="files at the size of NSD")
+    parser.add_argument("--token-size", type=float, default=1, help="of the first part")
+    parser.add_argument(
+        "--repeats", type=int, default=2, help="runs of our sides; the fastest counts"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="of our sides")
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        bench_tokens(Path(folder), _scaled(TOKEN_SIZES, arguments.token_size), arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        size = 1 if arguments.full else arguments.size
+        bench_files(Path(folder), _scaled(NSD_SIZES, size), arguments)
+
+
+def bench_tokens(folder: Path, sizes: dict[str, int], arguments: argparse.Namespace) -> None:
+    """Part 1: print time, memory and ratios of each side against both forms of scikit-learn."""
+    print(f"\n{_describe(sizes)}; fit + predict + score, {arguments.threads} threads")
+    _in_own_process("write_tokens", folder, sizes, arguments)
+    found = {}
+    for side in TOKEN_SIDES:
+        repeats = 1 if side == "sklearn_tokens" else arguments.repeats
+        runs = [_in_own_process(side, folder, sizes, arguments) for _ in range(repeats)]
+        found[side] = min(runs, key=lambda run: run["seconds"])
+    print(
+        f"{'':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8} {'vs tokens':>10} {'vs one fit':>10}"
+    )
+    for side, run in found.items():
+        tokens, once = (found[base]["seconds"] for base in ("sklearn_tokens", "sklearn_once"))
+        print(
+            f"{TOKEN_SIDES[side]:36} {run['seconds']:8.2f} {run['cpu_seconds']:8.1f} "
+            f"{run['peak_mb']:8.0f} {tokens / run['seconds']:9.1f}x {once / run['seconds']:9.1f}x"
+        )
+    errors = _in_own_process("compare_tokens", folder, sizes, arguments)
+    for side, error in errors.items():
+        print(f"{TOKEN_SIDES[side]}: largest error {error:.1e} of the predictions' std")
+    if max(errors.values()) > 1e-4:
+        raise SystemExit("the sides predict differently")
+
+
+def bench_files(folder: Path, sizes: dict[str, int], arguments: argparse.Namespace) -> None:
+    """Part 2: print time and memory of each step, and what scikit-learn would need."""
+    print(f"\n{_describe(sizes)}; from files to files, {arguments.threads} threads")
+    _in_own_process("write_files", folder, sizes, arguments)
+    print(f"{'':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8}")
+    seconds = {}
+    for side, label in FILE_SIDES.items():
+        run = _in_own_process(side, folder, sizes, arguments)
+        seconds[side] = run["seconds"]
+        print(f"{label:36} {run['seconds']:8.2f} {run['cpu_seconds']:8.1f} {run['peak_mb']:8.0f}")
+    print(f"Gram matrix + weights: {seconds['gram'] + seconds['weights']:.1f} s")
+    print(f"Gram matrix + no weights: {seconds['gram'] + seconds['fit_predict']:.1f} s")
+    print(f"predictions of both differ by at most {run['error']:.1e} of their std")
+    n, p, t = (sizes[name] for name in ("n_train", "n_voxels", "n_targets"))
+    arrays = {"X, centred X": 2 * n * p, "Y, centred Y, dual weights": 3 * n * t, "weights": p * t}
+    needed = {name: 8 * count / 1e9 for name, count in arrays.items()}
+    print(
+        f"scikit-learn's Ridge, one fit in float64, holds at once: "
+        f"{', '.join(f'{name} {size:.1f} GB' for name, size in needed.items())}; "
+        f"in all {sum(needed.values()):.1f} GB"
+    )
+
+
+def _scaled(sizes: dict[str, int], factor: float) -> dict[str, int]:
+    scaled = {name: max(2, round(size * factor)) for name, size in sizes.items()}
+    if sizes is TOKEN_SIZES:
+        scaled["n_targets"] = N_TOKENS * max(1, round(TOKEN_SIZE * factor))
+    return scaled
+
+
+def _describe(sizes: dict[str, int]) -> str:
+    n, p, t, m = (f"{sizes[name]:,}" for name in ("n_train", "n_voxels", "n_targets", "n_test"))
+    return f"{n} training images, {p} voxels, {t} targets, {m} test images"
+
+
+def _in_own_process(
+    task: str, folder: Path, sizes: dict[str, int], arguments: argparse.Namespace
+) -> dict:
+    """Run one of the tasks below in a new process; what it returns."""
+    threads = str(arguments.threads)
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
+    done = subprocess.run(
+        [sys.executable, __file__, task, str(folder), json.dumps(sizes), arguments.device],
+        env={**os.environ, **limits, "PYTHONPATH": str(SCRIPTS), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{task} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+class _Stopwatch:
+    """Wall clock and CPU time of a block, and the peak memory of the process after it."""
+
+    def __enter__(self) -> _Stopwatch:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall = time.perf_counter() - self.wall
+        self.cpu = time.process_time() - self.cpu
+
+    def result(self) -> dict[str, float]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        return {"seconds": self.wall, "cpu_seconds": self.cpu, "peak_mb": peak}
+
+
+def _write_tokens(folder: Path, sizes: dict[str, int], _device: str) -> dict:
+    """Responses that carry a part of the targets, float32."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    n = sizes["n_train"] + sizes["n_test"]
+    x = rng.standard_normal((n, sizes["n_voxels"]), dtype=np.float32)
+    weights = rng.standard_normal((sizes["n_voxels"], sizes["n_targets"]), dtype=np.float32)
+    y = x @ weights / np.float32(sizes["n_voxels"] ** 0.5)
+    y += rng.standard_normal(y.shape, dtype=np.float32)
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", y)
+    return {}
+
+
+def _run_tokens(side: str, folder: Path, sizes: dict[str, int], device: str) -> dict:
+    """Fit, predict and score one side; its predictions go to a file."""
+    import numpy as np
+    from sklearn.metrics import r2_score
+
+    dtype = np.float64 if side.startswith("sklearn") else np.float32
+    split = sizes["n_train"]
+    x, y = (np.load(folder / f"{name}.npy").astype(dtype) for name in "xy")
+    train, test = (x[:split], y[:split]), (x[split:], y[split:])
+    if side.startswith("sklearn"):
+        from sklearn.linear_model import Ridge
+
+        n_fits = N_TOKENS if side == "sklearn_tokens" else 1
+        models = [(Ridge(ALPHA), part) for part in np.split(np.arange(y.shape[1]), n_fits)]
+    else:
+        from nsdrecon.ridge.estimator import DualRidge
+
+        model = DualRidge(ALPHA, compute_coef=side == "dual_weights", device=device)
+        model.fit(x[:20], y[:20])  # starts the threads, or the GPU
+        models = [(model, np.arange(y.shape[1]))]
+    predictions = np.empty_like(test[1])
+    with _Stopwatch() as watch:
+        scores = []
+        for model, part in models:
+            columns = slice(part[0], part[-1] + 1)
+            model.fit(train[0], train[1][:, columns])
+            predictions[:, columns] = model.predict(test[0])
+            scores.append(r2_score(test[1][:, columns], predictions[:, columns]))
+    np.save(folder / f"{side}.npy", predictions)
+    return watch.result() | {"r2": float(np.mean(scores))}
+
+
+def _compare_tokens(folder: Path, _sizes: dict[str, int], _device: str) -> dict:
+    import numpy as np
+
+    baseline = np.load(folder / "sklearn_tokens.npy")
+    std = baseline.std(axis=0)
+    return {
+        side: float(np.max(np.abs(np.load(folder / f"{side}.npy") - baseline) / std))
+        for side in TOKEN_SIDES
+        if side != "sklearn_tokens"
+    }
+
+
+def _write_files(folder: Path, sizes: dict[str, int], _device: str) -> dict:
+    """Betas and latents that share 256 dimensions, block by block, in the workflow's formats."""
+    import h5py
+    import numpy as np
+
+    from nsdrecon.volumes import Voxels
+
+    rng = np.random.default_rng(0)
+    n, n_train, p, t = (
+        sizes["n_train"] + sizes["n_test"],
+        sizes["n_train"],
+        sizes["n_voxels"],
+        sizes["n_targets"],
+    )
+    shared = rng.standard_normal((n, 256), dtype=np.float32)
+    nsd_id = rng.permutation(n)
+    split = {"train": np.s_[:n_train], "test": np.s_[n_train:]}
+    voxels = Voxels(np.argwhere(np.ones((1, 1, p))), (1, 1, p), np.eye(4), "simulated")
+    files = {name: h5py.File(folder / f"{name}.h5", "w") for name in (*split, "latents")}
+    for name, rows in split.items():
+        files[name]["nsd_id"] = nsd_id[rows]
+        files[name].attrs.update(subject="simulated", units="percent signal change")
+        voxels.write(files[name])
+        shape = (len(nsd_id[rows]), p)
+        chunks = (min(2048, shape[0]), min(256, p))
+        files[name].create_dataset("betas", shape, dtype=np.float32, chunks=chunks)
+    files["latents"]["nsd_id"] = nsd_id[split["train"]]
+    files["latents"].attrs.update(feature="vdvae", shape=(t,))
+    files["latents"].create_dataset("latents", (n_train, t), dtype=np.float32)
+    for start in range(0, p, 2048):
+        columns = slice(start, min(start + 2048, p))
+        betas = _mixed(rng, shared, columns.stop - start, noise=2)
+        for name, rows in split.items():
+            files[name]["betas"][:, columns] = betas[rows]
+    for start in range(0, t, 2048):
+        columns = slice(start, min(start + 2048, t))
+        latents = _mixed(rng, shared, columns.stop - start, noise=0.5)
+        files["latents"]["latents"][:, columns] = latents[:n_train]
+    for file in files.values():
+        file.close()
+    return {}
+
+
+def _mixed(rng, shared, n_columns: int, noise: float):
+    import numpy as np
+
+    weights = rng.standard_normal((shared.shape[1], n_columns), dtype=np.float32)
+    mixed = shared @ weights / np.float32(shared.shape[1] ** 0.5)
+    return mixed + np.float32(noise) * rng.standard_normal(mixed.shape, dtype=np.float32)
+
+
+def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> dict:
+    """One step of the workflow's regression."""
+    from nsdrecon.ridge.decoding import predict
+    from nsdrecon.ridge.fitting import fit_predict, fit_weights
+    from nsdrecon.ridge.responses import prepare_gram
+
+    grid = [100, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
+    path = {name: folder / f"{name}.h5" for name in ("train", "test", "latents", *FILE_SIDES)}
+    gram = path["gram"]
+    training = (path["train"], path["latents"])
+    steps = {
+        "gram": lambda: prepare_gram(path["train"], gram, device=device, eigenvectors=False),
+        "spectrum": lambda: prepare_gram(path["train"], path["spectrum"], device=device),
+        "weights": lambda: fit_weights(
+            gram, *training, path["weights"], alpha=ALPHA, device=device
+        ),
+        "weights_loo": lambda: fit_weights(
+            path["spectrum"],
+            *training,
+            path["weights_loo"],
+            alpha="loo",
+            alpha_grid=grid,
+            device=device,
+        ),
+        "predict": lambda: predict(path["weights"], path["test"], path["predict"], device=device),
+        "fit_predict": lambda: fit_predict(
+            gram,
+            *training,
+            path["test"],
+            path["fit_predict"],
+            folder / "statistics.h5",
+            alpha=ALPHA,
+            device=device,
+        ),
+    }
+    with _Stopwatch() as watch:
+        steps[side]()
+    result = watch.result()
+    if side == "weights_loo":
+        path[side].unlink()
+    if side == "fit_predict":
+        result["error"] = _difference(path["predict"], path["fit_predict"])
+    return result
+
+
+def _difference(first: Path, second: Path) -> float:
+    """Largest difference of two files of predictions, in standard deviations."""
+    import h5py
+    import numpy as np
+
+    largest = 0.0
+    with h5py.File(first) as one, h5py.File(second) as other:
+        for start in range(0, one["latents"].shape[1], 4096):
+            a, b = (file["latents"][:, start : start + 4096] for file in (one, other))
+            largest = max(largest, float(np.max(np.abs(a - b) / a.std(axis=0))))
+    return largest
+
+
+def _run_task(task: str, *arguments: object) -> dict:
+    tasks = {
+        "write_tokens": _write_tokens,
+        "compare_tokens": _compare_tokens,
+        "write_files": _write_files,
+    }
+    if task in tasks:
+        return tasks[task](*arguments)
+    return (_run_tokens if task in TOKEN_SIDES else _run_files)(task, *arguments)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 5 and not sys.argv[1].startswith("-"):
+        name, place, sizes_text, where = sys.argv[1:]
+        print(json.dumps(_run_task(name, Path(place), json.loads(sizes_text), where)))
+    else:
+        main()

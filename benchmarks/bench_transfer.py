@@ -1,0 +1,187 @@
+"""Downloads against a bare boto3 transfer, on an S3 server on the loopback interface.
+
+Run with ``python -m benchmarks.bench_transfer``. Three numbers are to be reached:
+
+* whole files at 90 % or more of the rate of ``boto3.client("s3").download_file``;
+* one subject's stimuli with at most 1.1 times the bytes of its images, and at most 15 % of the
+  stimulus file's;
+* at most 500 MB of memory either way.
+
+The server is moto's unless ``--endpoint`` names another (one with a bucket that anybody may fill).
+Both ways of fetching the whole file alternate, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import h5py
+import numpy as np
+from botocore import UNSIGNED
+from botocore.config import Config
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
+
+from nsdrecon.logs import peak_memory_mb  # noqa: E402
+from nsdrecon.transfer.ranges import download_stimuli_by_ranges  # noqa: E402
+from nsdrecon.transfer.s3 import Bucket, download_s3  # noqa: E402
+from s3_server import BUCKET, FaultProxy, S3Server, make_certificate  # noqa: E402
+
+WHOLE, BRICK = "whole.bin", "nsd_stimuli.hdf5"
+IMAGE_SHAPE = (425, 425, 3)
+# Images in the stimulus file, and those one subject saw in all sessions.
+N_IMAGES, N_SEEN = 73_000, 10_000
+
+
+def bare_boto3(url: str, path: Path) -> None:
+    """What everybody would write."""
+    config = Config(signature_version=UNSIGNED, s3={"addressing_style": "path"})
+    client = boto3.client("s3", endpoint_url=url, region_name="us-east-2", config=config)
+    client.download_file(BUCKET, WHOLE, str(path))
+
+
+def ours(url: str, path: Path) -> None:
+    """The same file, resumable and verified."""
+    download_s3(Bucket(BUCKET, endpoint=url), WHOLE, path)
+
+
+def by_ranges(url: str, path: Path) -> None:
+    """The images of one subject."""
+    download_stimuli_by_ranges(
+        Bucket(BUCKET, endpoint=url), BRICK, np.loadtxt(f"{path}.ids", int), path
+    )
+
+
+WAYS = {way.__name__: way for way in (bare_boto3, ours, by_ranges)}
+
+
+def worker(way: str, url: str, path: Path) -> None:
+    """Fetch in this process; print seconds and peak memory."""
+    start = time.perf_counter()
+    WAYS[way](url, path)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "memory_mb": peak_memory_mb()}))
+
+
+def measure(way: str, url: str, path: Path, **environment: str) -> dict[str, float]:
+    """Fetch in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench_transfer", "--worker", way, url, str(path)],
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+    return json.loads(done.stdout)
+
+
+def bench_whole(url: str, size: int, repeats: int, folder: Path) -> dict[str, float]:
+    """Rates of both ways, and their ratio."""
+    runs: dict[str, list[dict[str, float]]] = {"bare_boto3": [], "ours": []}
+    for _ in range(repeats):
+        for way, found in runs.items():
+            path = folder / way
+            found.append(measure(way, url, path))
+            path.unlink()
+    seconds = {
+        way: statistics.median(run["seconds"] for run in found) for way, found in runs.items()
+    }
+    return {
+        "boto3_mb_s": size / 1e6 / seconds["bare_boto3"],
+        "ours_mb_s": size / 1e6 / seconds["ours"],
+        "ratio": seconds["bare_boto3"] / seconds["ours"],
+        "memory_mb": max(run["memory_mb"] for run in runs["ours"]),
+    }
+
+
+def bench_ranges(port: int, n_images: int, folder: Path) -> dict[str, float]:
+    """Bytes that travel for one subject's share of a stimulus file, by TLS as from Amazon."""
+    n_seen = round(n_images * N_SEEN / N_IMAGES)
+    seen = np.random.default_rng(0).permutation(n_images)[:n_seen]
+    path = folder / "stimuli.h5"
+    np.savetxt(f"{path}.ids", seen, fmt="%d")
+    certificate = make_certificate(folder / "certificate.pem")
+    with FaultProxy(port, certificate) as proxy:
+        found = measure("by_ranges", proxy.url, path, AWS_CA_BUNDLE=str(certificate))
+        sent, gets = proxy.sent, proxy.gets
+    image = math.prod(IMAGE_SHAPE)
+    with h5py.File(path) as local, h5py.File(folder / BRICK) as whole:
+        for row, nsd_id in enumerate(local["nsd_id"]):
+            np.testing.assert_array_equal(local["images"][row], whole["imgBrick"][nsd_id])
+    return {
+        "requests": gets,
+        "of_file": sent / (n_images * image),
+        "of_images": sent / (n_seen * image),
+        "memory_mb": found["memory_mb"],
+    }
+
+
+def write_brick(path: Path, n_images: int) -> None:
+    """A stimulus file of noise."""
+    generator = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset("imgBrick", (n_images, *IMAGE_SHAPE), np.uint8)
+        for row in range(n_images):
+            images[row] = generator.integers(0, 256, IMAGE_SHAPE, dtype=np.uint8)
+
+
+def report(title: str, numbers: dict[str, float], goals: dict[str, str]) -> None:
+    """One line a number, with its goal."""
+    print(title)
+    for name, value in numbers.items():
+        print(f"  {name:12} {value:10.3f}  {goals.get(name, '')}")
+
+
+def main() -> None:
+    """Run both benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size-mb", type=int, default=256, help="length of the whole file")
+    parser.add_argument("--images", type=int, default=365, help="images in the stimulus file")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--endpoint", help="S3 server to fetch the whole file from")
+    parser.add_argument("--worker", nargs=3, metavar=("WAY", "URL", "PATH"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        way, url, path = arguments.worker
+        worker(way, url, Path(path))
+        return
+    size = arguments.size_mb << 20
+    server = S3Server(arguments.endpoint)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / WHOLE).write_bytes(np.random.default_rng(0).bytes(size))
+            server.upload(WHOLE, folder / WHOLE)
+            report(
+                f"whole file of {size / 1e6:.0f} MB",
+                bench_whole(server.url, size, arguments.repeats, folder),
+                {"ratio": "at least 0.9", "memory_mb": "at most 500"},
+            )
+            write_brick(folder / BRICK, arguments.images)
+            server.upload(BRICK, folder / BRICK)
+            report(
+                f"one subject's share of {arguments.images} images",
+                bench_ranges(server.port, arguments.images, folder),
+                {
+                    "of_file": "at most 0.15",
+                    "of_images": "at most 1.1",
+                    "memory_mb": "at most 500",
+                },
+            )
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

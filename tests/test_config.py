@@ -1,0 +1,77 @@
+"""The configuration is checked before anything is planned, and says what is wrong."""
+
+import re
+import time
+
+import pytest
+import yaml
+from workflow_runs import ROOT, copy_project, snakemake
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return copy_project(tmp_path_factory.mktemp("config") / "project")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"subject": [1]}, "'subject' was unexpected"),
+        ({"stage2": {"guidence": 5}}, "'guidence' was unexpected"),
+        ({"stage2": {"guidance": "high"}}, "'high' is not of type 'number'"),
+        ({"subjects": [9]}, "9 is greater than the maximum of 8"),
+        ({"subjects": [1, 1]}, "has non-unique elements"),
+        ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
+        ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
+        ({"regression": {"rescale": "both"}}, "'both' is not one of"),
+    ],
+)
+def test_bad_settings_are_named(project, overlay, message):
+    done = snakemake(project, "-n", overlays=(overlay,))
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_subject_outside_the_simulation_is_named(project):
+    done = snakemake(project, "-n", overlays=("config/demo.yaml", {"subjects": [1, 5]}))
+    assert done.returncode != 0
+    assert "found 5; expected a subject of the simulation (1, 2)" in done.stderr
+
+
+def test_all_subjects_and_systems_at_full_size_are_planned_quickly(project):
+    systems = SCHEMA["properties"]["systems"]["items"]["enum"]
+    everything = {"subjects": list(range(1, 9)), "systems": systems}
+    start = time.perf_counter()
+    done = snakemake(project, "-n", "--quiet", "rules", overlays=(everything,))
+    elapsed = time.perf_counter() - start
+    assert done.returncode == 0, done.stderr
+    assert elapsed < 15
+
+
+def test_parsing_imports_nothing_heavy(project):
+    heavy = ("torch", "diffusers", "transformers", "pandas", "nibabel", "scipy")
+    (project / "imports.smk").write_text(
+        "include: 'workflow/Snakefile'\n"
+        "import sys\n"
+        f"print('HEAVY', [name for name in {heavy} if name in sys.modules])\n"
+    )
+    done = snakemake(project, "-n", "--quiet", "all", "--snakefile", "imports.smk")
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
+
+
+def described(schema: dict, prefix: str = "") -> set[str]:
+    """Dotted names of all settings of a schema that hold a value."""
+    names = set()
+    for key, value in schema.get("properties", {}).items():
+        inner = described(value, f"{prefix}{key}.")
+        names |= inner or {f"{prefix}{key}"}
+    return names
+
+
+def test_every_setting_is_documented_and_nothing_else():
+    text = (ROOT / "config/README.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z0-9_.-]+)` \|", text, flags=re.MULTILINE))
+    assert documented == described(SCHEMA)

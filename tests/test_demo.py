@@ -1,0 +1,120 @@
+"""The embedded demo, run as a user runs it: every stage, from raw files to the report."""
+
+import re
+import time
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from workflow_runs import copy_project, snakemake
+
+from nsdrecon.store import read_ids
+
+SUBJECTS = ("subj01", "subj02")
+RERUN = ("--rerun-triggers", "mtime", "params", "input", "software-env")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A finished demo in a folder of its own."""
+    project = copy_project(tmp_path_factory.mktemp("demo") / "project")
+    done = snakemake(project, *RERUN)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return project
+
+
+@pytest.fixture(scope="module")
+def metrics(demo):
+    return pd.read_csv(demo / "results/tables/metrics.tsv", sep="\t")
+
+
+def row(metrics, subject, system, metric):
+    found = metrics.query("subject == @subject and system == @system and metric == @metric")
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+@pytest.mark.parametrize("subject", [*SUBJECTS, "pooled"])
+@pytest.mark.parametrize("metric", ["PixCorr", "CLIP (demo)"])
+@pytest.mark.parametrize("system", ["vdvae", "sd-ddpm"])
+def test_both_stages_beat_the_floor_with_intervals_apart(metrics, subject, system, metric):
+    own = row(metrics, subject, system, metric)
+    floor = row(metrics, subject, f"shuffled-{system}", metric)
+    assert own["ci_low"] > floor["ci_high"]
+
+
+def test_stage_2_beats_stage_1_in_identification(metrics):
+    stage1 = row(metrics, "pooled", "vdvae", "CLIP (demo)")
+    stage2 = row(metrics, "pooled", "sd-ddpm", "CLIP (demo)")
+    assert stage2["mean"] > stage1["mean"]
+
+
+def test_no_column_carries_the_name_of_a_published_network(metrics):
+    assert not set(metrics["metric"]) & {"CLIP", "AlexNet(2)", "AlexNet(5)", "Inception"}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_test_image_is_reconstructed_once_with_its_id(demo, subject):
+    trials = pd.read_csv(demo / f"results/{subject}/trials.tsv", sep="\t")
+    test = np.unique(trials.loc[trials["split"] == "test", "nsd_id"])
+    for path in (demo / f"results/{subject}/reconstructions").glob("*.h5"):
+        np.testing.assert_array_equal(read_ids(path), test)
+        with h5py.File(path) as file:
+            assert file["images"].dtype == np.uint8
+            assert file["images"].shape[0] == len(test)
+
+
+def test_what_a_person_opens_is_there(demo):
+    for subject in SUBJECTS:
+        with Image.open(demo / f"results/figures/reconstructions_{subject}.png") as image:
+            assert image.width > 300
+            assert len(np.unique(np.asarray(image))) > 100
+    report = (demo / "results/report.html").read_text()
+    assert "<svg" in report
+    assert "simulated" in report
+    # Nothing is fetched when the page is opened.
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', report)
+    graph = (demo / "results/dag/rulegraph.svg").read_text()
+    assert all(rule in graph for rule in ("session_betas", "weights", "diffusion_images"))
+
+
+def test_nothing_temporary_is_left(demo):
+    assert not list((demo / "results").rglob(".partial-*"))
+    assert not list((demo / "results").rglob("shards/*.h5"))
+
+
+def test_every_rule_says_what_it_did_in_numbers(demo):
+    logs = [path for path in (demo / "logs").rglob("*.log") if "slurm" not in path.parts]
+    assert len(logs) > 40
+    for path in logs:
+        text = path.read_text()
+        assert re.search(r"done in [\d.]+ s, peak memory \d+ MB", text), path
+
+
+def test_a_second_run_does_nothing_and_quickly(demo):
+    start = time.perf_counter()
+    done = snakemake(demo, *RERUN)
+    assert "Nothing to be done" in done.stderr
+    assert time.perf_counter() - start < 10
+
+
+def test_results_do_not_depend_on_shards_or_batches(demo):
+    """Subject 1 again, in three shards and other batches: the same pictures."""
+    target = "results/subj01/reconstructions/sd-ddpm.h5"
+    with h5py.File(demo / target) as file:
+        before = file["images"][()].astype(int)
+    other = {
+        "shards": 3,
+        "subjects": [1],
+        "latents": {"batch_size": 7},
+        "stage1": {"batch_size": 3},
+        "stage2": {"batch_size": 5},
+    }
+    done = snakemake(demo, *RERUN, "--", target, overlays=("config/demo.yaml", other))
+    assert done.returncode == 0, done.stderr[-6000:]
+    with h5py.File(demo / target) as file:
+        difference = np.abs(file["images"][()] - before)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001

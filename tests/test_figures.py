@@ -1,0 +1,249 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nsdrecon import figures
+from nsdrecon.errors import InputError
+from nsdrecon.figures import (
+    bars_figure,
+    contact_sheet,
+    evenly_spaced,
+    noise_ceiling_figure,
+    reconstructions_figure,
+    regression_figure,
+    retrieval_figure,
+    scatter_figure,
+    spread_over_scores,
+)
+from nsdrecon.gallery import write_gallery
+from nsdrecon.store import read_array
+from small_pictures import write_stimuli, write_system
+
+NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+@pytest.fixture
+def stimuli(tmp_path):
+    return write_stimuli(tmp_path / "test.h5", NSD_ID)
+
+
+@pytest.fixture
+def system(tmp_path):
+    return write_system(tmp_path / "sd-ddpm.h5", NSD_ID, samples=2)
+
+
+def test_chosen_images_are_spread_and_repeatable():
+    assert evenly_spaced(NSD_ID, 4).tolist() == [2, 8, 41, 300]
+    assert evenly_spaced(NSD_ID[::-1], 4).tolist() == [2, 8, 41, 300]
+    assert evenly_spaced(NSD_ID, 50).tolist() == sorted(NSD_ID)
+    assert evenly_spaced(NSD_ID, 1).tolist() == [2]
+
+
+def test_images_over_the_range_of_a_score():
+    table = pd.DataFrame({"nsd_id": [5, 1, 3, 4, 2, 5], "SSIM": [0.9, 0.1, 0.4, 0.4, 0.2, 0.7]})
+    assert spread_over_scores(table, "SSIM", 3).tolist() == [1, 3, 5]
+    with pytest.raises(InputError, match="also CLIP"):
+        spread_over_scores(table, "CLIP", 3)
+
+
+def test_reconstructions_figure_shows_the_right_pictures(tmp_path, stimuli, system, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "_show", lambda panel, image: shown.append(image))
+    chosen = np.array([41, 7, 300])
+    caption = reconstructions_figure(
+        stimuli,
+        {"stage 2": system},
+        tmp_path / "figure.png",
+        nsd_id=chosen,
+        choice="evenly spaced through the sorted ids",
+        subject="subj01",
+    )
+    expected = [
+        *read_array(stimuli, "images", chosen),
+        *read_array(system, "images", chosen)[:, 0],
+    ]
+    assert len(shown) == 6
+    assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
+    assert "3 images, evenly spaced through the sorted ids" in caption
+
+
+def test_reconstructions_figure_is_drawn(tmp_path, stimuli, system):
+    options = {"nsd_id": NSD_ID[:2], "choice": "the first", "subject": "subj01"}
+    reconstructions_figure(stimuli, {"stage 2": system}, tmp_path / "a.png", **options)
+    reconstructions_figure(stimuli, {"stage 2": system}, tmp_path / "b.png", **options)
+    image = pixels(tmp_path / "a.png")
+    # Mosaics of all colours: most of the figure is neither white nor grey.
+    assert (np.ptp(image, axis=2) > 30).mean() > 0.4
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_an_image_that_a_system_lacks(tmp_path, stimuli):
+    write_system(tmp_path / "few.h5", NSD_ID[:5])
+    with pytest.raises(InputError, match=r"few\.h5: found no row for nsd_id 90"):
+        reconstructions_figure(
+            stimuli,
+            {"stage 2": tmp_path / "few.h5"},
+            tmp_path / "figure.png",
+            nsd_id=np.array([90]),
+            choice="",
+            subject="subj01",
+        )
+    assert not (tmp_path / "figure.png").exists()
+
+
+def metrics():
+    rows = [
+        (subject, system, metric, mean)
+        for subject in ("subj01", "pooled")
+        for metric in ("PixCorr", "SwAV")
+        for system, mean in (("sd-ddpm", 0.5), ("shuffled-sd-ddpm", 0.1), ("flat-grey", 0.2))
+    ]
+    table = pd.DataFrame(rows, columns=["subject", "system", "metric", "mean"])
+    return table.assign(ci_low=table["mean"] - 0.05, ci_high=table["mean"] + 0.05)
+
+
+def test_bars_between_floors_and_ceilings(tmp_path):
+    caption = bars_figure(
+        metrics(),
+        tmp_path / "bars.svg",
+        subject="pooled",
+        systems={"sd-ddpm": "Stable Diffusion", "vd-ddpm": "not scored"},
+        floors={"flat-grey": "flat grey", "shuffled-sd-ddpm": "own floor"},
+        ceilings={},
+        lower_is_better=["SwAV"],
+    )
+    assert "pooled" in caption
+    drawing = (tmp_path / "bars.svg").read_text()
+    texts = re.findall(r"<!-- (.*?) -->", drawing)
+    for text in ("Stable Diffusion", "flat grey", "shuffled", "PixCorr", "SwAV (lower is better)"):
+        assert text in texts
+    assert "own floor" not in texts
+    assert "not scored" not in texts
+
+
+def test_bars_of_a_subject_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="found subjects subj01, pooled; expected 'subj07'"):
+        bars_figure(
+            metrics(), tmp_path / "b.png", subject="subj07", systems={}, floors={}, ceilings={}
+        )
+
+
+def per_image(system, values):
+    return pd.DataFrame({"nsd_id": range(len(values)), "system": system, "SSIM": values})
+
+
+def test_scatter_of_two_systems(tmp_path):
+    first, second = per_image("vdvae", [0.1, 0.2, 0.3, 0.4]), per_image("sd", [0.2, 0.3, 0.4, 0.1])
+    caption = scatter_figure(first, second, ["SSIM"], tmp_path / "scatter.png")
+    assert "sd has the higher value for 75% in SSIM" in caption
+    assert pixels(tmp_path / "scatter.png").std() > 0
+    with pytest.raises(InputError, match="nsd_id 3 in one of them only"):
+        scatter_figure(first, second[:3], ["SSIM"], tmp_path / "scatter.png")
+
+
+def test_regression_figure(tmp_path):
+    parts = pd.DataFrame({"part": ["all", "0", "1"], "loo_correlation_mean": [0.25, 0.4, np.nan]})
+    whole = pd.DataFrame({"part": ["all"], "loo_correlation_mean": [0.12]})
+    caption = regression_figure(
+        {"sd-text": parts, "vdvae": whole},
+        tmp_path / "regression.png",
+        part="part",
+        value="loo_correlation_mean",
+        subject="subj01",
+    )
+    assert "sd-text 0.25, vdvae 0.12" in caption
+    assert (tmp_path / "regression.png").exists()
+    with pytest.raises(InputError, match="scores of sd-text"):
+        regression_figure(
+            {"sd-text": parts}, tmp_path / "r.png", part="layer", value="r", subject="subj01"
+        )
+
+
+def test_noise_ceiling_figure(tmp_path):
+    caption = noise_ceiling_figure({"subj01": np.array([10.0, 20, 60])}, tmp_path / "ceiling.png")
+    assert "subj01 20 %" in caption
+    assert (tmp_path / "ceiling.png").exists()
+
+
+def test_retrieval_figure(tmp_path):
+    curve = pd.DataFrame(
+        {
+            "n_way": [2, 10],
+            "accuracy": [0.8, 0.3],
+            "ci_low": [0.7, 0.2],
+            "ci_high": [0.9, 0.4],
+            "chance": [0.5, 0.1],
+        }
+    )
+    caption = retrieval_figure({"SD": curve}, tmp_path / "retrieval.png", metric="CLIP-small")
+    assert "CLIP-small" in caption
+    with pytest.raises(InputError, match="also accuracy"):
+        retrieval_figure({"SD": curve.drop(columns="accuracy")}, tmp_path / "r.png", metric="CLIP")
+
+
+def test_contact_sheet(tmp_path, system):
+    caption = contact_sheet(system, tmp_path / "sheet.png", columns=4, pixels=16)
+    assert "All 10 images" in caption
+    assert pixels(tmp_path / "sheet.png").shape == (48, 64, 3)
+
+
+class Images(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.sources = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.sources.append(dict(attributes)["src"])
+
+
+def test_gallery_shows_every_sample_of_every_image(tmp_path, stimuli, system):
+    table = pd.DataFrame(
+        {
+            "nsd_id": np.tile(NSD_ID, 2),
+            "sample": np.repeat([0, 1], 10),
+            "SSIM": np.linspace(0, 1, 20),
+        }
+    )
+    page = tmp_path / "site" / "gallery.html"
+    for _ in range(2):  # a second time replaces the pictures of the first
+        write_gallery(
+            page,
+            stimuli=stimuli,
+            systems={"sd <ddpm>": system},
+            scores={"sd <ddpm>": table},
+            metrics=["SSIM"],
+            title="All & everything",
+        )
+    text = page.read_text()
+    parser = Images()
+    parser.feed(text)
+    assert len(parser.sources) == 10 * 3
+    assert all((page.parent / source).is_file() for source in parser.sources)
+    assert len(list((tmp_path / "site" / "gallery_pictures").iterdir())) == 30
+    assert "sd &lt;ddpm&gt; SSIM 1.00" in text
+    assert "All &amp; everything" in text
+    assert "<script" not in text
+    assert "http" not in text
+
+
+def test_gallery_needs_every_image(tmp_path, stimuli):
+    write_system(tmp_path / "few.h5", NSD_ID[:5])
+    with pytest.raises(InputError, match=r"few\.h5: found no row for nsd_id 8, 13, 21, 60, 90"):
+        write_gallery(
+            tmp_path / "gallery.html",
+            stimuli=stimuli,
+            systems={"few": tmp_path / "few.h5"},
+            scores={},
+            metrics=[],
+            title="Gallery",
+        )
+    assert not (tmp_path / "gallery.html").exists()

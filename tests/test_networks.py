@@ -1,0 +1,471 @@
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from transformers import CLIPModel
+
+from nsdrecon.errors import InputError
+from nsdrecon.evaluation import networks
+from nsdrecon.evaluation.metrics import (
+    correlation_distance,
+    identification_within_category,
+    two_way_identification,
+)
+from nsdrecon.evaluation.networks import (
+    FeatureExtractor,
+    NetworkMetric,
+    by_network,
+    check_metrics,
+    clip_metric,
+    published_metric,
+)
+from nsdrecon.evaluation.protocols import CLIP_MEAN, CLIP_STD, PROTOCOLS, protocol
+from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.store import read_array, read_table, write_arrays, write_table
+from small_pictures import N_IMAGES, write_clip, write_stimuli, write_system
+
+NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def stimuli(tmp_path):
+    return write_stimuli(tmp_path / "test.h5", NSD_ID)
+
+
+@pytest.fixture
+def reconstructions(tmp_path):
+    return write_system(tmp_path / "sd-ddpm.h5", NSD_ID)
+
+
+def small_alexnet():
+    """Layers with the names and the in-place habits of torchvision's AlexNet, few channels each."""
+    model = nn.Module()
+    model.features = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 5, 3),
+        nn.ReLU(inplace=True),
+    )
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.forward = lambda x: model.avgpool(model.features(x))
+    return model
+
+
+def small_resnet():
+    model = nn.Module()
+    model.conv1 = nn.Conv2d(3, 6, 3)
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.fc = nn.Linear(6, 10)
+    model.forward = lambda x: model.fc(model.avgpool(model.conv1(x)).flatten(1))
+    return model
+
+
+@pytest.fixture
+def small_torchvision(monkeypatch):
+    """torchvision with small networks in place of the real ones."""
+    torch.manual_seed(0)
+    models = types.SimpleNamespace(
+        alexnet=lambda weights: small_alexnet(), resnet50=lambda weights: small_resnet()
+    )
+    monkeypatch.setattr(networks, "_torchvision", lambda: types.SimpleNamespace(models=models))
+
+
+def alexnet_metric(weights, name="small AlexNet", layer="features.1", score="two-way"):
+    return NetworkMetric(name, "alexnet", weights, layer, score, 20)
+
+
+def extract(metrics, images, name="brain-diffuser", **options):
+    return FeatureExtractor(metrics, protocol(name))(images, len(images), **options)
+
+
+def test_clip_features_are_the_projected_image_embeddings(clip, stimuli):
+    images = read_array(stimuli, "images")
+    found = extract([clip_metric("small", clip)], images)["small"]
+    inputs = np.stack(
+        [
+            np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR))
+            for image in images
+        ]
+    )
+    pixels = (inputs / 255 - np.array(CLIP_MEAN)) / np.array(CLIP_STD)
+    model = CLIPModel.from_pretrained(clip).eval()
+    with torch.no_grad():
+        vision = model.vision_model(torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32))
+        expected = model.visual_projection(vision.pooler_output)
+    assert found.shape == (N_IMAGES, 16)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_batches_do_not_change_features(clip, stimuli):
+    images = read_array(stimuli, "images")
+    metric = clip_metric("small", clip)
+    whole = extract([metric], images)["small"]
+    for batch_size in (1, 3):
+        parts = extract([metric], images, batch_size=batch_size)["small"]
+        np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_the_protocols_show_the_network_different_pictures(clip, stimuli):
+    images = read_array(stimuli, "images")
+    metric = clip_metric("small", clip)
+    one, other = (extract([metric], images, name)["small"] for name in PROTOCOLS)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_layers_of_one_network_come_from_one_pass(tmp_path, small_torchvision, stimuli):
+    model = small_alexnet()
+    torch.save(model.state_dict(), tmp_path / "alexnet.pth")
+    layers = ("features.0", "features.1", "features.3")
+    metrics = [alexnet_metric(tmp_path / "alexnet.pth", layer, layer) for layer in layers]
+    (group,) = by_network(metrics)
+    images = read_array(stimuli, "images")
+    found = extract(group, images, batch_size=4)
+    pixels = np.stack([protocol("brain-diffuser").network_input(image, 20) for image in images])
+    x = (torch.from_numpy(pixels) - torch.tensor(metrics[0].mean).view(3, 1, 1)) / torch.tensor(
+        metrics[0].std
+    ).view(3, 1, 1)
+    with torch.no_grad():
+        for position, module in enumerate(model.features):
+            # The ReLUs work in place: what follows must not reach back into a kept layer.
+            x = module(x.clone())
+            if f"features.{position}" in layers:
+                expected = x.flatten(1)
+                np.testing.assert_allclose(found[f"features.{position}"], expected, atol=1e-5)
+    assert (found["features.0"] < 0).any()
+
+
+def test_swav_files_hold_more_than_the_trunk(tmp_path, small_torchvision, stimuli):
+    model = small_resnet()
+    trunk = {f"module.{k}": v for k, v in model.state_dict().items() if not k.startswith("fc.")}
+    heads = {
+        "module.projection_head.0.weight": torch.ones(2),
+        "module.prototypes.weight": torch.ones(2),
+    }
+    torch.save({**trunk, **heads}, tmp_path / "swav.pth.tar")
+    metric = NetworkMetric(
+        "small SwAV", "resnet50-swav", tmp_path / "swav.pth.tar", "avgpool", "distance", 20
+    )
+    found = extract([metric], read_array(stimuli, "images"))["small SwAV"]
+    assert found.shape == (N_IMAGES, 6)
+
+
+def test_weights_may_be_safetensors(tmp_path, small_torchvision, stimuli):
+    model = small_alexnet()
+    torch.save(model.state_dict(), tmp_path / "alexnet.pth")
+    save_file(model.state_dict(), tmp_path / "alexnet.safetensors")
+    images = read_array(stimuli, "images")
+    one, other = (
+        extract([alexnet_metric(tmp_path / name)], images)["small AlexNet"]
+        for name in ("alexnet.pth", "alexnet.safetensors")
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def without(state, name):
+    return {key: value for key, value in state.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: without(state, "features.2.bias"), r"no weight features\.2\.bias"),
+        (lambda state: {**state, "head": torch.ones(1)}, "an unknown weight head"),
+        (
+            lambda state: {**state, "features.0.bias": torch.ones(9)},
+            r"another shape of features\.0\.bias",
+        ),
+        (lambda state: [1, 2], "found list; expected a state dict"),
+        (lambda state: {"epoch": 3}, "state dict of tensors"),
+    ],
+)
+def test_a_network_file_of_the_wrong_kind(tmp_path, small_torchvision, change, message):
+    torch.save(change(small_alexnet().state_dict()), tmp_path / "other.pth")
+    with pytest.raises(InputError, match=message) as caught:
+        FeatureExtractor([alexnet_metric(tmp_path / "other.pth")], protocol("brain-diffuser"))
+    assert "other.pth" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04 cut short"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_network_file_that_is_none(tmp_path, small_torchvision, content, suffix):
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="no readable weights"):
+        FeatureExtractor([alexnet_metric(path)], protocol("brain-diffuser"))
+
+
+def test_executable_pickles_are_not_run(tmp_path, small_torchvision):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    torch.save({"features.0.weight": Trap()}, tmp_path / "trap.pth")
+    with pytest.raises(InputError, match="no readable weights"):
+        FeatureExtractor([alexnet_metric(tmp_path / "trap.pth")], protocol("brain-diffuser"))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_missing_weights_and_layers(tmp_path, small_torchvision):
+    with pytest.raises(InputError, match="found no file"):
+        FeatureExtractor([alexnet_metric(tmp_path / "none.pth")], protocol("brain-diffuser"))
+    torch.save(small_alexnet().state_dict(), tmp_path / "alexnet.pth")
+    metric = alexnet_metric(tmp_path / "alexnet.pth", layer="features.9")
+    with pytest.raises(InputError, match=r"no layer 'features\.9'"):
+        FeatureExtractor([metric], protocol("brain-diffuser"))
+
+
+@pytest.mark.parametrize("broken", [None, "other release"])
+def test_networks_of_torchvision_need_torchvision(tmp_path, monkeypatch, broken):
+    if broken is None:
+        monkeypatch.setitem(sys.modules, "torchvision", None)
+    else:
+        monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+        (tmp_path / "torchvision.py").write_text("raise RuntimeError('no operator nms')\n")
+        monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="torchvision: found not usable"):
+        FeatureExtractor([alexnet_metric(tmp_path / "alexnet.pth")], protocol("brain-diffuser"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layer", "size", "n_features"),
+    [
+        ("alexnet", "features.4", 224, 139_968),
+        ("alexnet", "features.11", 224, 43_264),
+        ("inception_v3", "avgpool", 224, 2048),
+        ("efficientnet_b1", "avgpool", 224, 1280),
+        ("resnet50-swav", "avgpool", 224, 2048),
+    ],
+)
+def test_real_architectures(tmp_path, architecture, layer, size, n_features):
+    """The published feature sizes, with random weights through the same loaders."""
+    torchvision = pytest.importorskip("torchvision")
+    name = architecture.removesuffix("-swav")
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    model = getattr(torchvision.models, name)(weights=None, **options)
+    state = model.state_dict()
+    if architecture == "resnet50-swav":
+        state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
+    torch.save(state, tmp_path / "random.pth")
+    metric = NetworkMetric("random", architecture, tmp_path / "random.pth", layer, "two-way", size)
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    found = extract([metric], images)["random"]
+    assert found.shape == (2, n_features)
+    assert np.isfinite(found).all()
+
+
+def test_published_metrics_are_those_of_their_protocol(tmp_path):
+    sizes = {
+        name: {key: network.size for key, network in rules.networks.items()}
+        for name, rules in PROTOCOLS.items()
+    }
+    assert set(sizes["brain-diffuser"].values()) == {224}
+    assert list(sizes["mindeye"].values()) == [256, 256, 342, 224, 255, 224]
+    metric = published_metric(protocol("mindeye"), "EffNet-B", tmp_path / "b1.pth")
+    assert (metric.architecture, metric.layer, metric.score) == (
+        "efficientnet_b1",
+        "avgpool",
+        "distance",
+    )
+    with pytest.raises(InputError, match="network metric 'VGG'"):
+        published_metric(protocol("mindeye"), "VGG", tmp_path / "vgg.pth")
+
+
+@pytest.mark.parametrize("name", ["CLIP", "clip", "AlexNet (2)", "Eff-Net B"])
+def test_published_names_are_reserved(clip, name):
+    metric = clip_metric(name, clip)
+    with pytest.raises(InputError, match="Give another network another name"):
+        check_metrics(protocol("brain-diffuser"), [metric])
+
+
+def test_a_published_name_needs_the_published_file(tmp_path):
+    (tmp_path / "alexnet.pth").write_bytes(b"other weights")
+    metric = published_metric(protocol("mindeye"), "AlexNet(2)", tmp_path / "alexnet.pth")
+    with pytest.raises(InputError, match=r"alexnet\.pth: found sha256 .* expected 7be5be79"):
+        check_metrics(protocol("mindeye"), [metric])
+
+
+def test_the_published_clip_is_vit_l_14(clip):
+    metric = published_metric(protocol("brain-diffuser"), "CLIP", clip)
+    check_metrics(protocol("brain-diffuser"), [metric])
+    with pytest.raises(InputError, match="hidden_size 32; expected 1024: ViT-L/14"):
+        FeatureExtractor([metric], protocol("brain-diffuser"))
+
+
+@pytest.mark.parametrize("names", [("small", "small"), ("small", "Small"), ("SSIM", "small")])
+def test_no_column_twice(clip, names):
+    metrics = [clip_metric(name, clip) for name in names]
+    with pytest.raises(InputError, match="twice"):
+        check_metrics(protocol("brain-diffuser"), metrics)
+
+
+@pytest.mark.parametrize(
+    "change", [{"architecture": "vgg"}, {"score": "cosine"}], ids=["architecture", "score"]
+)
+def test_unknown_kinds_of_metric(clip, change):
+    fields = {"architecture": "clip", "score": "two-way", **change}
+    with pytest.raises(InputError, match=next(iter(change.values()))):
+        NetworkMetric("small", weights=clip, layer="image_embeds", size=32, **fields)
+
+
+def test_a_clip_of_another_input_size(clip, stimuli):
+    metric = NetworkMetric("small", "clip", clip, "image_embeds", "two-way", 64)
+    with pytest.raises(InputError, match="pictures of 32 pixels; expected 64"):
+        extract([metric], read_array(stimuli, "images"))
+
+
+def test_per_image_table(tmp_path, clip, stimuli, reconstructions):
+    metrics = [
+        clip_metric("small CLIP", clip),
+        NetworkMetric("small distance", "clip", clip, "image_embeds", "distance", 32),
+    ]
+    table = evaluate(
+        reconstructions,
+        stimuli,
+        tmp_path / "scores.tsv",
+        protocol_name="brain-diffuser",
+        networks=metrics,
+    )
+    assert list(table.columns) == [
+        *("nsd_id", "subject", "system", "protocol", "sample"),
+        *("PixCorr", "SSIM", "small CLIP", "small distance", "undefined"),
+    ]
+    assert table["nsd_id"].tolist() == sorted(NSD_ID)
+    assert table["subject"].unique().tolist() == ["subj01"]
+    images, made = (
+        read_array(path, "images", np.sort(NSD_ID)) for path in (stimuli, reconstructions)
+    )
+    for row in range(N_IMAGES):
+        expected = protocol("brain-diffuser").pixel_scores(images[row], made[row, 0])
+        assert table["PixCorr"][row] == pytest.approx(expected["PixCorr"])
+        assert table["SSIM"][row] == pytest.approx(expected["SSIM"])
+    features = [extract(metrics[:1], part)["small CLIP"] for part in (images, made[:, 0])]
+    # Sums over pictures in another batch may differ in the last digit, scores of ranks may not.
+    np.testing.assert_allclose(table["small CLIP"], two_way_identification(*features))
+    np.testing.assert_allclose(table["small distance"], correlation_distance(*features), rtol=1e-5)
+    stored = read_table(tmp_path / "scores.tsv")
+    np.testing.assert_allclose(stored["SSIM"], table["SSIM"], rtol=1e-8)
+
+
+def test_order_of_rows_in_the_files_does_not_matter(tmp_path, clip, stimuli):
+    images = read_array(stimuli, "images")
+    order = np.random.default_rng(3).permutation(N_IMAGES)
+    write_arrays(tmp_path / "mixed.h5", NSD_ID[order], {"images": images[order]})
+    write_system(tmp_path / "made.h5", NSD_ID, samples=2)
+    one, other = (
+        evaluate(
+            tmp_path / "made.h5",
+            path,
+            tmp_path / "scores.tsv",
+            protocol_name="mindeye",
+            networks=[clip_metric("small", clip)],
+        )
+        for path in (stimuli, tmp_path / "mixed.h5")
+    )
+    assert one.equals(other)
+
+
+def test_every_sample_is_scored_against_all_ground_truths(tmp_path, clip, stimuli):
+    write_system(tmp_path / "two.h5", NSD_ID, samples=2)
+    options = {"protocol_name": "brain-diffuser", "networks": [clip_metric("small", clip)]}
+    both = evaluate(tmp_path / "two.h5", stimuli, tmp_path / "two.tsv", **options)
+    assert both["sample"].tolist() == [0] * N_IMAGES + [1] * N_IMAGES
+    images = read_array(tmp_path / "two.h5", "images")
+    for sample in range(2):
+        alone = tmp_path / f"one{sample}.h5"
+        labels = {"system": "sd-ddpm", "subject": "subj01"}
+        write_arrays(alone, NSD_ID, {"images": images[:, [sample]]}, labels)
+        expected = evaluate(alone, stimuli, tmp_path / "one.tsv", **options)
+        rows = both[both["sample"] == sample].reset_index(drop=True)
+        assert rows.drop(columns="sample").equals(expected.drop(columns="sample"))
+
+
+def test_constant_pictures_are_misses_and_counted(tmp_path, clip, stimuli, reconstructions, caplog):
+    images = read_array(reconstructions, "images")
+    images[[2, 5]] = 128
+    labels = {"system": "sd-ddpm", "subject": "subj01"}
+    write_arrays(tmp_path / "flat.h5", NSD_ID, {"images": images}, labels)
+    table = evaluate(
+        tmp_path / "flat.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser"
+    ).set_index("nsd_id")
+    flat = NSD_ID[[2, 5]]
+    assert (table.loc[flat, "PixCorr"] == 0).all()
+    assert (table.loc[flat, "undefined"] == "PixCorr").all()
+    assert (table.drop(flat)["undefined"] == "").all()
+    assert "PixCorr: 2 of 10 values undefined, counted as a miss" in caplog.text
+
+
+def test_identification_within_categories(tmp_path, clip, stimuli, reconstructions):
+    categories = {image: "ab"[k % 2] for k, image in enumerate(sorted(NSD_ID))}
+    categories[300] = "alone"
+    rows = {"nsd_id": list(categories), "category": list(categories.values())}
+    write_table(tmp_path / "categories.tsv", pd.DataFrame(rows))
+    metric = clip_metric("small", clip)
+    table = evaluate(
+        reconstructions,
+        stimuli,
+        tmp_path / "t.tsv",
+        protocol_name="brain-diffuser",
+        networks=[metric],
+        categories=tmp_path / "categories.tsv",
+    )
+    features = [
+        extract([metric], pictures)["small"]
+        for pictures in (
+            read_array(stimuli, "images", np.sort(NSD_ID)),
+            read_array(reconstructions, "images", np.sort(NSD_ID))[:, 0],
+        )
+    ]
+    expected = identification_within_category(*features, np.array(list(categories.values())))
+    np.testing.assert_allclose(table["small (same category)"], expected)
+    assert np.isnan(expected).sum() == 1
+    assert (table["undefined"] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (NSD_ID[:8], "no nsd_id 21, 60;"),
+        (np.append(NSD_ID, [1000]), "extra nsd_id 1000;"),
+        (np.append(NSD_ID[1:], [1000]), "no nsd_id 7 and extra nsd_id 1000;"),
+    ],
+)
+def test_missing_and_extra_images_are_named(tmp_path, stimuli, ids, message):
+    write_system(tmp_path / "made.h5", ids)
+    with pytest.raises(InputError, match=message):
+        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")
+    assert not (tmp_path / "t.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((10, 1, 8, 8, 3)), "type float64; expected uint8"),
+        (np.zeros((10, 8, 8, 3), np.uint8), r"shape \(10, 8, 8, 3\)"),
+        (np.zeros((10, 1, 8, 6, 3), np.uint8), r"shape \(10, 1, 8, 6, 3\)"),
+        (np.zeros((10, 1, 8, 8, 4), np.uint8), r"shape \(10, 1, 8, 8, 4\)"),
+        (np.zeros((10, 0, 8, 8, 3), np.uint8), r"shape \(10, 0, 8, 8, 3\)"),
+    ],
+)
+def test_reconstructions_that_are_no_pictures(tmp_path, stimuli, images, message):
+    labels = {"system": "sd-ddpm", "subject": "subj01"}
+    write_arrays(tmp_path / "odd.h5", NSD_ID, {"images": images}, labels)
+    with pytest.raises(InputError, match=message):
+        evaluate(tmp_path / "odd.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")
+
+
+def test_reconstructions_without_a_label(tmp_path, stimuli):
+    images = np.zeros((10, 1, 8, 8, 3), np.uint8)
+    write_arrays(tmp_path / "made.h5", NSD_ID, {"images": images}, {"subject": "subj01"})
+    with pytest.raises(InputError, match="an attribute 'system'"):
+        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")

@@ -1,0 +1,299 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsdrecon.errors import InputError
+from nsdrecon.evaluation import statistics
+from nsdrecon.evaluation.statistics import (
+    HEADLINE_CONTRASTS,
+    Contrast,
+    bootstrap_mean,
+    contrasts_table,
+    holm,
+    metrics_table,
+    sign_flip_p,
+)
+from nsdrecon.store import read_table, write_table
+
+SETTINGS = {"resamples": 500, "seed": 0}
+
+
+def scores(system, subject="subj01", n_images=20, shift=0.0, samples=1, ids=None, **columns):
+    """A per-image table; an image's difficulty is shared by systems and subjects."""
+    ids = np.arange(n_images) if ids is None else np.asarray(ids)
+    difficulty = np.random.default_rng(7).normal(size=1000)[ids]
+    own = np.random.default_rng(sum(map(ord, system + subject)))
+    tables = []
+    for sample in range(samples):
+        values = difficulty + shift + 0.1 * own.normal(size=len(ids))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "nsd_id": ids,
+                    "subject": subject,
+                    "system": system,
+                    "protocol": "brain-diffuser",
+                    "sample": sample,
+                    "PixCorr": values,
+                    **columns,
+                    "undefined": "",
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def row(table, **wanted):
+    for name, value in wanted.items():
+        table = table[table[name] == value]
+    (found,) = table.to_dict("records")
+    return found
+
+
+def test_interval_equals_scipy():
+    values = np.random.default_rng(0).exponential(size=30)
+    interval = bootstrap_mean(values[None, :, None], resamples=20_000, seed=1)
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert interval.mean[0] == pytest.approx(values.mean())
+    assert interval.low[0] == pytest.approx(expected.low, abs=0.01)
+    assert interval.high[0] == pytest.approx(expected.high, abs=0.02)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    """300 experiments of 60 skewed images each: 95 % intervals miss about 5 %."""
+    values = np.random.default_rng(0).exponential(size=(1, 60, 300))
+    interval = bootstrap_mean(values, resamples=1000, seed=0)
+    covered = ((interval.low <= 1) & (interval.high >= 1)).mean()
+    assert 0.90 <= covered <= 0.97
+    narrow = bootstrap_mean(values, resamples=1000, seed=0, level=0.5)
+    assert 0.42 <= ((narrow.low <= 1) & (narrow.high >= 1)).mean() <= 0.58
+
+
+def test_the_same_resamples_for_all_columns():
+    """A constant difference between two columns has no interval to speak of."""
+    values = np.random.default_rng(0).normal(size=(1, 25, 1))
+    interval = bootstrap_mean(np.concatenate([values, values + 3], axis=2), **SETTINGS)
+    for limits in (interval.mean, interval.low, interval.high):
+        assert limits[1] - limits[0] == pytest.approx(3)
+
+
+def test_seed_decides_and_chunks_do_not(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(1, 25, 1))
+    one = bootstrap_mean(values, **SETTINGS)
+    assert bootstrap_mean(values, **SETTINGS).low == one.low
+    assert bootstrap_mean(values, resamples=500, seed=1).low != one.low
+    monkeypatch.setattr(statistics, "_CHUNK", 77)
+    assert bootstrap_mean(values, **SETTINGS).low == one.low
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0])
+def test_values_without_spread(value):
+    interval = bootstrap_mean(np.full((2, 9, 1), value), **SETTINGS)
+    assert [interval.mean[0], interval.low[0], interval.high[0]] == pytest.approx([value] * 3)
+
+
+def test_subjects_count_alike_and_images_are_drawn_with_all_their_subjects():
+    shared = np.random.default_rng(0).normal(size=200)
+    two = np.stack([shared, shared + 2])[:, :, None]
+    interval = bootstrap_mean(two, **SETTINGS)
+    alone = bootstrap_mean(two[:1], **SETTINGS)
+    assert interval.mean[0] == pytest.approx(shared.mean() + 1)
+    # The subjects agree about every image: two of them say no more than one.
+    assert interval.high - interval.low == pytest.approx(alone.high - alone.low)
+    independent = np.stack([shared, np.random.default_rng(1).permutation(shared)])[:, :, None]
+    narrower = bootstrap_mean(independent, **SETTINGS)
+    assert (narrower.high - narrower.low) / (alone.high - alone.low) == pytest.approx(0.71, abs=0.1)
+
+
+def test_subjects_who_saw_fewer_images():
+    values = np.random.default_rng(0).normal(size=(2, 40, 1))
+    values[1, 10:] = np.nan
+    interval = bootstrap_mean(values, **SETTINGS)
+    expected = (values[0].mean() + values[1, :10].mean()) / 2
+    assert interval.mean[0] == pytest.approx(expected)
+    assert interval.low[0] < expected < interval.high[0]
+
+
+def test_p_value_equals_the_count_of_all_sign_patterns():
+    differences = np.random.default_rng(0).normal(0.4, 1, size=10)
+    signs = np.array(list(itertools.product([-1, 1], repeat=10)))
+    exact = (np.abs((signs * differences).mean(axis=1)) >= abs(differences.mean()) - 1e-12).mean()
+    found = sign_flip_p(differences[None, :, None], permutations=20_000, seed=0)
+    assert 0.02 < exact < 0.5
+    assert found[0] == pytest.approx(exact, abs=0.01)
+
+
+def test_p_values_of_no_difference_are_uniform():
+    differences = np.random.default_rng(0).normal(size=(1, 20, 400))
+    found = sign_flip_p(differences, permutations=500, seed=0)
+    assert (found <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
+    assert (found <= 0.5).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_p_is_never_zero_and_no_difference_is_one():
+    differences = np.stack([np.full(30, 2.0), np.zeros(30)], axis=1)[None]
+    found = sign_flip_p(differences, permutations=200, seed=0)
+    assert found.tolist() == [1 / 201, 1.0]
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_holm_follows_its_definition(p_values):
+    """Step down: the k-th smallest times the number not yet rejected, monotone."""
+    adjusted, largest = dict.fromkeys(range(len(p_values))), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, (len(p_values) - rank) * p_values[index])
+        adjusted[index] = min(1.0, largest)
+    np.testing.assert_allclose(holm(p_values), list(adjusted.values()))
+
+
+def test_metrics_of_every_subject_and_pooled():
+    tables = [
+        scores(system, subject, shift=shift)
+        for system, shift in (("sd-ddpm", 1.0), ("shuffled-sd-ddpm", 0.0))
+        for subject in ("subj01", "subj02")
+    ]
+    table = metrics_table(tables, **SETTINGS)
+    assert table["subject"].unique().tolist() == ["subj01", "subj02", "pooled"]
+    one, two, pooled = (
+        row(table, subject=name, system="sd-ddpm") for name in ("subj01", "subj02", "pooled")
+    )
+    assert one["mean"] == pytest.approx(tables[0]["PixCorr"].mean())
+    assert pooled["mean"] == pytest.approx((one["mean"] + two["mean"]) / 2)
+    assert (one["n_images"], one["n_subjects"]) == (20, 1)
+    assert (pooled["n_images"], pooled["n_subjects"]) == (20, 2)
+    assert one["ci_low"] < one["mean"] < one["ci_high"]
+    assert np.isnan(one["sample_sd"])
+
+
+def test_one_subject_is_not_pooled():
+    table = metrics_table([scores("sd-ddpm"), scores("vdvae")], **SETTINGS)
+    assert table["subject"].unique().tolist() == ["subj01"]
+
+
+def test_a_system_of_one_subject_is_not_pooled():
+    tables = [scores("sd-ddpm"), scores("sd-ddpm", "subj02"), scores("vdvae")]
+    pooled = metrics_table(tables, **SETTINGS).query("subject == 'pooled'")
+    assert pooled["system"].tolist() == ["sd-ddpm"]
+
+
+def test_samples_of_an_image_are_averaged_first():
+    many, one = scores("sd-ddpm", samples=3), scores("vdvae")
+    table = metrics_table([many, one], **SETTINGS)
+    found = row(table, system="sd-ddpm")
+    by_image = many.groupby("nsd_id")["PixCorr"]
+    assert found["n_images"] == 20
+    assert found["n_samples"] == 3
+    assert found["mean"] == pytest.approx(by_image.mean().mean())
+    assert found["sample_sd"] == pytest.approx(by_image.std().mean())
+
+
+def test_protocols_and_metrics_stay_apart():
+    other = scores("sd-ddpm").assign(protocol="mindeye")
+    table = metrics_table([scores("sd-ddpm", SSIM=0.5), other], **SETTINGS)
+    found = list(table[["protocol", "metric"]].itertuples(index=False, name=None))
+    assert found == [
+        ("brain-diffuser", "PixCorr"),
+        ("brain-diffuser", "SSIM"),
+        ("mindeye", "PixCorr"),
+    ]
+
+
+def test_undefined_values_are_counted(tmp_path):
+    flat = scores("flat-grey", SSIM=0.5).assign(undefined="PixCorr")
+    for name, part in {"flat": flat, "made": scores("sd-ddpm", SSIM=0.6)}.items():
+        write_table(tmp_path / f"{name}.tsv", part)
+    # As the workflow does: through files, where an empty column has no text.
+    tables = [read_table(tmp_path / f"{name}.tsv") for name in ("flat", "made")]
+    table = metrics_table(tables, **SETTINGS)
+    assert row(table, system="flat-grey", metric="PixCorr")["n_undefined"] == 20
+    assert row(table, system="flat-grey", metric="SSIM")["n_undefined"] == 0
+    assert row(table, system="sd-ddpm", metric="PixCorr")["n_undefined"] == 0
+
+
+def test_questions_not_asked_are_left_out_of_the_mean():
+    table = scores("sd-ddpm", n_images=6)
+    table["CLIP (same category)"] = [0.5, np.nan, 1.0, 0.75, np.nan, 0.75]
+    found = row(metrics_table([table], **SETTINGS), metric="CLIP (same category)")
+    assert found["mean"] == pytest.approx(0.75)
+    assert found["n_images"] == 4
+    assert 0.5 <= found["ci_low"] < found["ci_high"] <= 1
+
+
+def test_contrasts_are_paired():
+    """Images differ far more than systems: only the paired difference is certain."""
+    tables = [scores("sd-ddpm", shift=0.2), scores("sd-ddim"), scores("vd-ddim", shift=0.2)]
+    contrasts = [
+        Contrast("DDPM - DDIM", "sd-ddpm", "sd-ddim"),
+        Contrast("SD - VD", "sd-ddpm", "vd-ddim"),
+    ]
+    table = contrasts_table(tables, contrasts, **SETTINGS)
+    sampler = row(table, contrast="DDPM - DDIM")
+    assert sampler["difference"] == pytest.approx(
+        (tables[0]["PixCorr"] - tables[1]["PixCorr"]).mean()
+    )
+    assert 0.1 < sampler["ci_low"] < sampler["ci_high"] < 0.3
+    assert sampler["p"] == pytest.approx(1 / 501)
+    assert sampler["p_holm"] == pytest.approx(2 / 501)
+    backbone = row(table, contrast="SD - VD")
+    assert backbone["ci_low"] < 0 < backbone["ci_high"]
+    assert backbone["p_holm"] > 0.05
+    means = metrics_table(tables, **SETTINGS)
+    assert row(means, system="sd-ddpm")["ci_low"] < row(means, system="sd-ddim")["ci_high"]
+
+
+def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
+    tables = [
+        scores(system, subject, shift=shift, SSIM=0.5 + shift)
+        for system, shift in (("sd-ddpm", 0.3), ("sd-ddim", 0.0))
+        for subject in ("subj01", "subj02")
+    ]
+    table = contrasts_table(tables, HEADLINE_CONTRASTS, **SETTINGS)
+    assert table["contrast"].unique().tolist() == ["DDPM - DDIM (Stable Diffusion)"]
+    assert table["subject"].tolist() == ["subj01", "subj02", "pooled"] * 2
+    for _, family in table.groupby("subject"):
+        np.testing.assert_allclose(family["p_holm"], holm(family["p"].to_numpy()))
+    assert row(table, subject="pooled", metric="PixCorr")["n_subjects"] == 2
+
+
+def test_without_a_contrast_the_table_is_empty():
+    table = contrasts_table([scores("sd-ddpm")], HEADLINE_CONTRASTS, **SETTINGS)
+    assert table.empty
+    assert "p_holm" in table
+
+
+def test_an_image_twice():
+    with pytest.raises(InputError, match="nsd_id 0 of sd-ddpm, subj01, twice"):
+        metrics_table([scores("sd-ddpm"), scores("sd-ddpm")], **SETTINGS)
+
+
+def test_systems_on_different_images():
+    tables = [scores("sd-ddpm"), scores("vdvae", ids=np.arange(1, 21))]
+    with pytest.raises(InputError, match="nsd_id 0, 20 in some systems only"):
+        metrics_table(tables, **SETTINGS)
+
+
+def test_subjects_may_have_seen_other_images():
+    tables = [
+        scores(system, subject, ids=ids)
+        for system in ("sd-ddpm", "vdvae")
+        for subject, ids in (("subj01", np.arange(20)), ("subj03", np.arange(5, 25)))
+    ]
+    pooled = row(metrics_table(tables, **SETTINGS), subject="pooled", system="vdvae")
+    assert pooled["n_images"] == 25
+
+
+def test_a_table_of_another_kind():
+    with pytest.raises(InputError, match="expected also undefined"):
+        metrics_table([scores("sd-ddpm").drop(columns="undefined")], **SETTINGS)

@@ -1,0 +1,310 @@
+"""Files from a web server, and repositories of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from nsdrecon.errors import InputError
+from nsdrecon.transfer import https, parts, weights
+from nsdrecon.transfer.https import download_https
+from nsdrecon.transfer.parts import TransferError
+from nsdrecon.transfer.weights import ModelFile, check_file, check_folder, download_hub
+from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
+
+KEY = "models/model.th"
+DATA = np.random.default_rng(5).bytes(600_000)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(https, "PART_SIZE", 70_000)
+    monkeypatch.setattr(https, "UNREACHABLE_PATIENCE", 1.0)
+
+
+@pytest.fixture(scope="module")
+def server() -> S3Server:
+    server = shared_server()
+    server.put(KEY, DATA)
+    return server
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[FaultProxy]:
+    with FaultProxy(server.port) as proxy:
+        yield proxy
+
+
+def fetch(proxy: FaultProxy, path: Path, **settings: object):
+    settings = {"own_server": True, "patience": 60.0, "timeout": 30.0} | settings
+    return download_https(f"{proxy.url}/{BUCKET}/{KEY}", path, **settings)
+
+
+@pytest.mark.parametrize("sha256", [SHA256, SHA256[:8], SHA256.upper(), None])
+def test_file_arrives_whole(proxy, tmp_path, sha256):
+    record = fetch(proxy, tmp_path / "model.th", sha256=sha256)
+    assert (tmp_path / "model.th").read_bytes() == DATA
+    assert record.checksum == f"sha256:{SHA256}"
+    assert record.source.endswith(KEY)
+    proxy.sent = 0
+    assert fetch(proxy, tmp_path / "model.th", sha256=sha256) == record
+    assert proxy.sent == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long", "flip"])
+def test_faults_do_not_show(proxy, tmp_path, fault, known):
+    proxy.faults.extend([fault, "ok", fault, "ok", "ok", fault])
+    timeout = 1.0 if fault == "stall" else 30.0
+    fetch(proxy, tmp_path / "model.th", sha256=SHA256 if known else None, timeout=timeout)
+    assert (tmp_path / "model.th").read_bytes() == DATA
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_server_without_ranges(proxy, tmp_path):
+    proxy.ignores_ranges = True
+    proxy.faults.extend(["ok", "cut", "flip", "reset"])
+    fetch(proxy, tmp_path / "model.th", sha256=SHA256)
+    assert (tmp_path / "model.th").read_bytes() == DATA
+
+
+def test_lasting_fault_ends_and_the_next_run_continues(proxy, tmp_path):
+    proxy.faults.extend(["ok"] * 5)
+    proxy.always = "slowdown"
+    with pytest.raises(TransferError, match="run again"):
+        fetch(proxy, tmp_path / "model.th", sha256=SHA256, patience=0.5, workers=1)
+    assert not (tmp_path / "model.th").exists()
+    proxy.always, proxy.sent = "ok", 0
+    fetch(proxy, tmp_path / "model.th", sha256=SHA256)
+    assert proxy.sent == len(DATA) - 5 * 70_000
+    assert (tmp_path / "model.th").read_bytes() == DATA
+
+
+def test_another_file_than_the_pinned_one_is_refused(proxy, tmp_path):
+    with pytest.raises(InputError, match=r"model\.th: found another checksum.*sha256:00000000"):
+        fetch(proxy, tmp_path / "model.th", sha256="00000000")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_refusal_says_what_to_do(proxy, tmp_path, status):
+    proxy.answer = (status, {}, b"")
+    with pytest.raises(InputError, match=rf"HTTP {status}.*set its local path in the config"):
+        fetch(proxy, tmp_path / "model.th")
+
+
+def test_unreachable_server(tmp_path):
+    with pytest.raises(TransferError, match="nothing arrived"):
+        download_https("http://127.0.0.1:9/x", tmp_path / "x", own_server=True)
+
+
+def test_plain_http_is_for_servers_of_ones_own(server, proxy, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"scheme 'http'; expected https://"):
+        fetch(proxy, tmp_path / "model.th", own_server=False)
+    certificate = make_certificate(tmp_path / "certificate.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with FaultProxy(server.port, certificate) as secure:
+        fetch(secure, tmp_path / "model.th", own_server=False)
+        assert (tmp_path / "model.th").read_bytes() == DATA
+        secure.answer = (302, {"Location": f"{proxy.url}/{BUCKET}/{KEY}"}, b"")
+        with pytest.raises(InputError, match=r"scheme 'http'; expected https://"):
+            fetch(secure, tmp_path / "other.th", own_server=False)
+    assert not (tmp_path / "other.th").exists()
+
+
+# The hub
+
+REPOSITORY, COMMIT = "lab/model", "0123456789" * 4
+SMALL, LARGE = b'{"config": 1}', np.random.default_rng(6).bytes(50_000)
+
+
+def git_sha1(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+class Hub(ThreadingHTTPServer):
+    """The few answers of the hub that a download needs."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((HOST, 0), _HubHandler)
+        self.files = {"config.json": SMALL, "unet/weights.safetensors": LARGE, "extra.bin": b"x"}
+        self.error: tuple[int, str] | None = None
+        self.fetched: list[str] = []
+        self.damage = False
+        self.url = f"http://{HOST}:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def tree(self) -> bytes:
+        entries = []
+        for name, data in self.files.items():
+            entry = {"type": "file", "path": name, "size": len(data), "oid": git_sha1(data)}
+            if len(data) > 1000:
+                oid = hashlib.sha256(data).hexdigest()
+                entry["lfs"] = {"oid": oid, "size": len(data), "pointerSize": 130}
+            entries.append(entry)
+        return json.dumps(entries).encode()
+
+
+class _HubHandler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub, path = self.server, urlsplit(self.path).path
+        if hub.error:
+            status, code = hub.error
+            return self.reply(status, b"", {"X-Error-Code": code})
+        if path == f"/api/models/{REPOSITORY}/tree/{COMMIT}":
+            return self.reply(200, hub.tree(), {"Content-Type": "application/json"})
+        name = path.removeprefix(f"/{REPOSITORY}/resolve/{COMMIT}/")
+        if name not in hub.files:
+            return self.reply(404, b"", {"X-Error-Code": "EntryNotFound"})
+        data = hub.files[name]
+        etag = hashlib.sha256(data).hexdigest() if len(data) > 1000 else git_sha1(data)
+        if self.command == "GET":
+            hub.fetched.append(name)
+            if hub.damage:
+                data = data[:-1] + bytes([data[-1] ^ 4])
+        return self.reply(200, data, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Not on the screen."""
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setattr(weights.constants, "HF_HUB_OFFLINE", False)
+    hub = Hub()
+    yield hub
+    hub.shutdown()
+    hub.server_close()
+
+
+PATTERNS = ("*.json", "unet/*")
+
+
+def test_repository_is_fetched_checked_and_kept(hub, tmp_path):
+    records = download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
+    assert (tmp_path / "unet/weights.safetensors").read_bytes() == LARGE
+    assert not (tmp_path / "extra.bin").exists()
+    assert {record.checksum for record in records} == {
+        f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (SMALL, LARGE)
+    }
+    assert records[0].source == f"{hub.url}/{REPOSITORY}@{COMMIT}/config.json"
+    hub.fetched.clear()
+    assert download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url) == records
+    assert hub.fetched == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "unet/weights.safetensors"])
+def test_damaged_file_of_a_repository_is_fetched_again(hub, tmp_path, name):
+    download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    hub.fetched.clear()
+    download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
+    assert hub.fetched == [name]
+    assert path.read_bytes() == whole
+
+
+def test_file_that_arrives_damaged_is_named(hub, tmp_path):
+    hub.damage = True
+    with pytest.raises(InputError, match=r"config\.json: another checksum.*Remove them"):
+        download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        ((403, "GatedRepo"), InputError, "gated repository.*Accept its conditions.*hf auth login"),
+        ((404, "RepoNotFound"), InputError, "no such repository.*moved or removed.*local folder"),
+        ((404, "RevisionNotFound"), InputError, "no such revision.*Set one that exists"),
+        ((401, ""), InputError, "HTTP 401.*token"),
+        ((403, ""), InputError, "HTTP 403.*token"),
+    ],
+)
+def test_refusals_of_the_hub_say_what_to_do(hub, tmp_path, error, kind, text):
+    hub.error = error
+    with pytest.raises(kind, match=f"(?s){REPOSITORY}@{COMMIT}.*{text}"):
+        download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
+
+
+def test_hub_out_of_reach_or_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights.constants, "HF_HUB_OFFLINE", False)
+    # The hub's own client tries for half a minute.
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    with pytest.raises(TransferError, match="Run again"):
+        download_hub(REPOSITORY, COMMIT, tmp_path, endpoint="http://127.0.0.1:9")
+    monkeypatch.setattr(weights.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"HF_HUB_OFFLINE.*internet"):
+        download_hub(REPOSITORY, COMMIT, tmp_path, endpoint="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/escape", "a/../../escape"])
+def test_names_of_a_repository_stay_in_their_folder(hub, tmp_path, name):
+    hub.files = {name: b"x"}
+    with pytest.raises(InputError, match="leaves its folder"):
+        download_hub(REPOSITORY, COMMIT, tmp_path / "folder", endpoint=hub.url)
+    assert list(tmp_path.rglob("*escape*")) == []
+
+
+def test_missing_model_files_are_named(hub, tmp_path):
+    with pytest.raises(InputError, match=r"no file like 'vae/\*' among config\.json"):
+        download_hub(REPOSITORY, COMMIT, tmp_path, ["vae/*"], endpoint=hub.url)
+
+
+def test_folder_the_user_brought(tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet/weights.safetensors").write_bytes(LARGE)
+    (tmp_path / "other").write_bytes(b"x")
+    (record,) = check_folder(tmp_path, ["unet/*"])
+    assert record.checksum == f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
+    with pytest.raises(InputError, match=r"unet/weights\.safetensors.*also files like vae/\*"):
+        check_folder(tmp_path, ["unet/*", "vae/*"])
+
+
+def test_file_the_user_brought(tmp_path):
+    path = tmp_path / "mine.th"
+    url = "https://example.org/model.th"
+    with pytest.raises(InputError, match=r"no file; expected model\.th"):
+        check_file(path, ModelFile(url))
+    path.write_bytes(DATA)
+    assert check_file(path, ModelFile(url, len(DATA), SHA256[:8])).checksum == f"sha256:{SHA256}"
+    with pytest.raises(InputError, match="600000 bytes; expected 3"):
+        check_file(path, ModelFile(url, 3))
+    with pytest.raises(InputError, match=r"mine\.th.*sha256:00000000"):
+        check_file(path, ModelFile(url, None, "00000000"))
+
+
+def test_known_models_are_pinned():
+    for file in weights.FILES.values():
+        assert file.url.startswith("https://")
+        assert file.sha256 is None or (8 <= len(file.sha256) <= 64 and int(file.sha256, 16))
+    for repository in weights.REPOSITORIES.values():
+        assert len(repository.revision) == 40
+        assert int(repository.revision, 16)
+        assert not any(pattern.endswith((".bin", ".ckpt")) for pattern in repository.patterns)

@@ -1,0 +1,49 @@
+"""Running the workflow in a copy of the project, for tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("config", "profiles", "slurm", "workflow")
+
+
+def copy_project(target: Path) -> Path:
+    """The files that a run needs, copied to an empty folder."""
+    target.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_symlink():
+            (target / part).symlink_to(source.readlink())
+        elif source.exists():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def snakemake(
+    project: Path, *arguments: str, overlays: tuple[dict | str, ...] = ("config/demo.yaml",)
+) -> subprocess.CompletedProcess[str]:
+    """Run snakemake in a project, with configurations laid over config/config.yaml.
+
+    An overlay is a path below the project or a dictionary, later ones over earlier ones.
+    """
+    paths = []
+    for number, overlay in enumerate(overlays):
+        if isinstance(overlay, dict):
+            path = project / f"overlay-{number}.yaml"
+            path.write_text(yaml.safe_dump(overlay))
+            overlay = path.name
+        paths.append(overlay)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    if paths:
+        command += ["--configfile", *paths]
+    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )

@@ -1,0 +1,81 @@
+# From raw session volumes to the mean response of each image.
+
+
+localrules:
+    trials,
+
+
+rule trials:
+    """Which image was shown in each trial of the used sessions, and its split."""
+    input:
+        design=nsd(layout.DESIGN),
+    output:
+        "results/{subject}/trials.tsv",
+    log:
+        "logs/trials/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("trials"),
+        sessions=lambda wildcards: SESSIONS[wildcards.subject],
+    message:
+        "Trial table of {wildcards.subject}"
+    script:
+        "../scripts/trials.py"
+
+
+rule session_betas:
+    """The voxels of the mask in one session, as stored."""
+    input:
+        betas=nsd_betas("{subject}", "{session}"),
+        mask=nsd_roi("{subject}", config["nsd"]["mask"]),
+        trials="results/{subject}/trials.tsv",
+    output:
+        "results/{subject}/betas/sessions/{session}.h5",
+    log:
+        "logs/session_betas/{subject}_{session}.log",
+    benchmark:
+        "benchmarks/results/session_betas/{subject}_{session}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1500),
+        runtime=scaled(20),
+    params:
+        code=code("session_betas"),
+    message:
+        "Voxels of {wildcards.subject}, session {wildcards.session}"
+    script:
+        "../scripts/session_betas.py"
+
+
+rule average_betas:
+    """Mean response of each image over its repeats, for both splits."""
+    input:
+        sessions=lambda wildcards: expand(
+            "results/{subject}/betas/sessions/{session}.h5",
+            subject=wildcards.subject,
+            session=sessions(wildcards),
+        ),
+        trials="results/{subject}/trials.tsv",
+        ncsnr=nsd_ncsnr("{subject}"),
+    output:
+        train="results/{subject}/betas/train.h5",
+        test="results/{subject}/betas/test.h5",
+    log:
+        "logs/average_betas/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled(30),
+    params:
+        code=code("average_betas"),
+        cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
+        sessions=lambda wildcards: SESSIONS[wildcards.subject],
+    message:
+        "Mean responses of {wildcards.subject}"
+    script:
+        "../scripts/average_betas.py"

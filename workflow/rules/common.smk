@@ -1,0 +1,166 @@
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from nsdrecon.closure import code_fingerprint
+from nsdrecon.errors import InputError
+from nsdrecon import layout
+
+# Which predicted features each system is guided by, besides the VDVAE's.
+GUIDANCE = {
+    "vdvae": [],
+    "sd-ddpm": ["sd-text"],
+    "sd-ddim": ["sd-text"],
+    "vd-ddpm": ["vd-text", "vd-vision"],
+    "vd-ddim": ["vd-text", "vd-vision"],
+}
+
+BACKBONES = {"sd": "stable_diffusion", "vd": "versatile_diffusion"}
+FEATURE_MODELS = {
+    "sd-text": "stable_diffusion",
+    "vd-text": "versatile_diffusion",
+    "vd-vision": "versatile_diffusion",
+}
+
+ARCHITECTURE = {
+    key: value for key, value in config["models"]["vdvae"].items() if key != "checkpoint"
+}
+
+SUBJECTS = [f"subj{number:02d}" for number in config["subjects"]]
+# Stage 2 starts from the VDVAE's images, so that system is always there.
+SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
+FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s])]))
+TITLES = {
+    "vdvae": "VDVAE (stage 1)",
+    "sd-ddpm": "Stable Diffusion, DDPM",
+    "sd-ddim": "Stable Diffusion, DDIM",
+    "vd-ddpm": "Versatile Diffusion, DDPM",
+    "vd-ddim": "Versatile Diffusion, DDIM",
+}
+SYSTEM_TITLES = {system: TITLES[system] for system in SYSTEMS}
+FLOOR_TITLES = {f"shuffled-{system}": f"{TITLES[system]}, shuffled brain" for system in SYSTEMS}
+FLOORS = list(FLOOR_TITLES)
+SHARDS = [f"{i + 1}-of-{config['shards']}" for i in range(config["shards"])]
+
+
+def code(script):
+    """Fingerprint of a script and of the library modules it imports, for a rule's params."""
+    return code_fingerprint(SCRIPTS / f"{script}.py", SCRIPTS)
+
+
+def settings(*keys):
+    """The named configuration values alone, as one sorted dict, for a rule's params."""
+    return {key: setting(key) for key in sorted(keys)}
+
+
+def setting(key):
+    """One configuration value; dots reach into sections."""
+    value = config
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def scaled(amount):
+    """A resource that grows with each attempt (retries are the profile's)."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def part(wildcards):
+    """A shard's 0-based number and the number of shards, from its name."""
+    number, _, count = wildcards.shard.partition("-of-")
+    return int(number) - 1, int(count)
+
+
+def sessions(wildcards):
+    """The configured sessions of a subject, as two-digit strings."""
+    return [f"{session:02d}" for session in SESSIONS[wildcards.subject]]
+
+
+def nsd(key):
+    """Path of a file of the data set, by its key in the bucket."""
+    return f"{config['nsd']['root']}/{key}"
+
+
+def nsd_betas(subject, session):
+    """The volume of one session's betas."""
+    version, space, kind = (setting(f"nsd.{name}") for name in ("betas", "space", "format"))
+    return nsd(layout.betas_key(subject, session, version, space, kind))
+
+
+def nsd_roi(subject, roi):
+    """A volume of ROI labels."""
+    return nsd(layout.roi_key(subject, roi, config["nsd"]["space"]))
+
+
+def nsd_ncsnr(subject):
+    """The map of the noise ceiling's signal-to-noise ratio."""
+    return nsd(layout.ncsnr_key(subject, config["nsd"]["betas"], config["nsd"]["space"]))
+
+
+def parts(wildcards):
+    """What the scores of a feature space are divided by: a VDVAE's layers, otherwise tokens."""
+    if wildcards.feature != "vdvae":
+        return None
+    return {"architecture": ARCHITECTURE, "layers": config["latents"]["vdvae_layers"]}
+
+
+def feature_model(feature):
+    """Folder of the model that a CLIP feature is made with."""
+    return config["models"][FEATURE_MODELS[feature]]["folder"]
+
+
+def backbone(wildcards):
+    """Folders of a diffusion system's model: its own and that of an exchanged autoencoder."""
+    return config["models"][BACKBONES[wildcards.system.partition("-")[0]]]
+
+
+def sampling(wildcards):
+    """Settings of the sampler, by the names of nsdrecon.diffusion.sampling.Sampling."""
+    names = ("encoding", "guidance", "start", "steps", "strength", "variance")
+    return {name: config["stage2"][name] for name in names}
+
+
+def flows(wildcards):
+    """Settings that only Versatile Diffusion has."""
+    names = ["text_weight"] if wildcards.system.startswith("vd-") else []
+    return {name: config["stage2"][name] for name in names}
+
+
+def folder_files(folder):
+    """The files of a model's folder that a rule depends on.
+
+    A folder that the workflow downloads is stood for by the record of its download: its files are
+    not there yet when the jobs are planned for the first time.
+    """
+    if folder is None:
+        return []
+    if folder.startswith("resources/models/"):
+        return f"{folder}/downloaded.tsv"
+    kinds = {".json", ".safetensors", ".txt"}
+    found = (path for path in Path(folder).rglob("*") if path.suffix in kinds)
+    return sorted(map(str, found)) or f"{folder}/config.json"
+
+
+def _sessions_of(number):
+    return layout.resolve_sessions(
+        config["nsd"]["sessions"], _available(number), f"subj{number:02d}"
+    )
+
+
+def _available(number):
+    if config["nsd"]["source"] == "s3":
+        return layout.SESSIONS[number]
+    simulated = len(config["simulation"]["subjects"])
+    if number > simulated:
+        raise InputError(
+            "config: subjects",
+            found=number,
+            expected=f"a subject of the simulation, 1 to {simulated}",
+        )
+    return config["simulation"]["n_sessions"]
+
+
+SESSIONS = {f"subj{number:02d}": _sessions_of(number) for number in config["subjects"]}

@@ -1,0 +1,139 @@
+# What the models see in the training images and captions: the targets of the regression.
+
+
+rule train_stimuli:
+    """The images that a subject saw in the training split."""
+    input:
+        stimuli=nsd(layout.STIMULI),
+        trials="results/{subject}/trials.tsv",
+    output:
+        "results/{subject}/stimuli/train.h5",
+    log:
+        "logs/train_stimuli/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(60),
+    params:
+        code=code("train_stimuli"),
+    message:
+        "Training images of {wildcards.subject}"
+    script:
+        "../scripts/train_stimuli.py"
+
+
+rule vdvae_latents:
+    """VDVAE latents of one shard of the training images."""
+    input:
+        stimuli="results/{subject}/stimuli/train.h5",
+        checkpoint=config["models"]["vdvae"]["checkpoint"],
+    output:
+        temp("results/{subject}/latents/vdvae/shards/{shard}.h5"),
+    log:
+        "logs/vdvae_latents/{subject}_{shard}.log",
+    benchmark:
+        "benchmarks/results/vdvae_latents/{subject}_{shard}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("vdvae_latents"),
+        cfg=settings(
+            "device",
+            "latents.batch_size",
+            "latents.vdvae_layers",
+            "latents.vdvae_values",
+            "seed",
+        ),
+        architecture=ARCHITECTURE,
+        part=part,
+    message:
+        "VDVAE latents of {wildcards.subject}, shard {wildcards.shard}"
+    script:
+        "../scripts/vdvae_latents.py"
+
+
+rule text_features:
+    """Text features of one shard of the training images' captions."""
+    input:
+        trials="results/{subject}/trials.tsv",
+        stimulus_table=nsd(layout.STIMULUS_TABLE),
+        captions=config["nsd"]["captions"],
+        model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
+    output:
+        temp("results/{subject}/latents/{feature}/shards/{shard}.h5"),
+    log:
+        "logs/text_features/{subject}_{feature}_{shard}.log",
+    wildcard_constraints:
+        feature="sd-text|vd-text",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("text_features"),
+        cfg=settings("device", "latents.batch_size"),
+        folder=lambda wildcards: feature_model(wildcards.feature),
+        part=part,
+    message:
+        "{wildcards.feature} of {wildcards.subject}, shard {wildcards.shard}"
+    script:
+        "../scripts/text_features.py"
+
+
+rule vision_features:
+    """Versatile Diffusion's vision features of one shard of the training images."""
+    input:
+        stimuli="results/{subject}/stimuli/train.h5",
+        model=lambda wildcards: folder_files(feature_model("vd-vision")),
+    output:
+        temp("results/{subject}/latents/vd-vision/shards/{shard}.h5"),
+    log:
+        "logs/vision_features/{subject}_{shard}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(120),
+        gpu=1,
+    params:
+        code=code("vision_features"),
+        cfg=settings("device", "latents.batch_size"),
+        folder=lambda wildcards: feature_model("vd-vision"),
+        part=part,
+    message:
+        "vd-vision of {wildcards.subject}, shard {wildcards.shard}"
+    script:
+        "../scripts/vision_features.py"
+
+
+rule latents:
+    """All shards of one feature space, rows by nsd_id."""
+    input:
+        expand("results/{{subject}}/latents/{{feature}}/shards/{shard}.h5", shard=SHARDS),
+    output:
+        "results/{subject}/latents/{feature}/train.h5",
+    log:
+        "logs/latents/{subject}_{feature}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(30),
+    params:
+        code=code("latents"),
+    message:
+        "Latents {wildcards.feature} of {wildcards.subject}"
+    script:
+        "../scripts/latents.py"

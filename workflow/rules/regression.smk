@@ -1,0 +1,105 @@
+# Ridge regression from voxels to latents, and predictions from the test responses.
+
+
+localrules:
+    scores,
+
+
+rule gram:
+    """Standardised voxels' Gram matrix and its eigenvectors, shared by all features and penalties."""
+    input:
+        "results/{subject}/betas/train.h5",
+    output:
+        "results/{subject}/weights/gram.h5",
+    log:
+        "logs/gram/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(30),
+    params:
+        code=code("gram"),
+        cfg=settings("device"),
+    message:
+        "Gram matrix of {wildcards.subject}"
+    script:
+        "../scripts/gram.py"
+
+
+rule weights:
+    """Ridge weights from voxels to one feature space, with leave-one-out scores."""
+    input:
+        gram="results/{subject}/weights/gram.h5",
+        betas="results/{subject}/betas/train.h5",
+        latents="results/{subject}/latents/{feature}/train.h5",
+    output:
+        "results/{subject}/weights/{feature}.h5",
+    log:
+        "logs/weights/{subject}_{feature}.log",
+    benchmark:
+        "benchmarks/results/weights/{subject}_{feature}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+    params:
+        code=code("weights"),
+        cfg=settings(
+            "device",
+            "regression.alpha_grid",
+            "regression.alpha_per_target",
+            "regression.block",
+            "regression.weights_dtype",
+        ),
+        alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
+    message:
+        "Ridge weights of {wildcards.subject} for {wildcards.feature}"
+    script:
+        "../scripts/weights.py"
+
+
+rule scores:
+    """Cross-validated accuracy on the training images, part by part of a feature space."""
+    input:
+        "results/{subject}/weights/{feature}.h5",
+    output:
+        "results/{subject}/weights/{feature}.scores.tsv",
+    log:
+        "logs/scores/{subject}_{feature}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("scores"),
+        parts=parts,
+    message:
+        "Regression scores of {wildcards.subject} for {wildcards.feature}"
+    script:
+        "../scripts/scores.py"
+
+
+rule predictions:
+    """Latents predicted from the test responses alone."""
+    input:
+        weights="results/{subject}/weights/{feature}.h5",
+        betas="results/{subject}/betas/test.h5",
+    output:
+        "results/{subject}/predictions/{feature}.h5",
+    log:
+        "logs/predictions/{subject}_{feature}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(30),
+    params:
+        code=code("predictions"),
+        cfg=settings("device", "regression.block", "regression.rescale"),
+    message:
+        "Predicted {wildcards.feature} of {wildcards.subject}"
+    script:
+        "../scripts/predictions.py"

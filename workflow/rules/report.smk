@@ -1,0 +1,139 @@
+# What a person looks at: figures, the graph of the rules, the report.
+
+
+localrules:
+    reconstructions_figure,
+    regression_figure,
+    noise_ceiling_figure,
+    metrics_figure,
+    rulegraph,
+    report,
+
+
+rule reconstructions_figure:
+    """Seen images beside the reconstructions of every system."""
+    input:
+        stimuli="results/stimuli/test.h5",
+        systems=expand("results/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
+    output:
+        figure="results/figures/reconstructions_{subject}.png",
+        caption="results/figures/captions/reconstructions_{subject}.txt",
+    log:
+        "logs/reconstructions_figure/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("reconstructions_figure"),
+        titles=list(SYSTEM_TITLES.values()),
+    message:
+        "Figure of {wildcards.subject}"
+    script:
+        "../scripts/reconstructions_figure.py"
+
+
+rule regression_figure:
+    """Cross-validated accuracy of a subject's regressions."""
+    input:
+        expand("results/{{subject}}/weights/{feature}.scores.tsv", feature=FEATURES),
+    output:
+        figure="results/figures/regression_{subject}.png",
+        caption="results/figures/captions/regression_{subject}.txt",
+    log:
+        "logs/regression_figure/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("regression_figure"),
+        features=FEATURES,
+    message:
+        "Regression accuracy of {wildcards.subject}"
+    script:
+        "../scripts/regression_figure.py"
+
+
+rule noise_ceiling_figure:
+    """How much of the averaged test responses the images can explain, voxel by voxel."""
+    input:
+        betas=expand("results/{subject}/betas/test.h5", subject=SUBJECTS),
+        ncsnr=[nsd_ncsnr(subject) for subject in SUBJECTS],
+    output:
+        figure="results/figures/noise_ceiling.png",
+        caption="results/figures/captions/noise_ceiling.txt",
+    log:
+        "logs/noise_ceiling_figure.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("noise_ceiling_figure"),
+        subjects=SUBJECTS,
+    message:
+        "Noise ceilings"
+    script:
+        "../scripts/noise_ceiling_figure.py"
+
+
+rule metrics_figure:
+    """Every metric of every system above its floor."""
+    input:
+        "results/tables/metrics.tsv",
+    output:
+        figure="results/figures/metrics.png",
+        caption="results/figures/captions/metrics.txt",
+    log:
+        "logs/metrics_figure.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("metrics_figure"),
+        systems=SYSTEM_TITLES,
+        floors=FLOOR_TITLES,
+    message:
+        "Figure of the metrics"
+    script:
+        "../scripts/metrics_figure.py"
+
+
+rule rulegraph:
+    """The graph of the rules, as drawn by this very configuration."""
+    output:
+        svg="results/dag/rulegraph.svg",
+        mermaid="results/dag/rulegraph.mmd",
+    log:
+        "logs/rulegraph.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("rulegraph"),
+        config=config,
+    message:
+        "Graph of the rules"
+    script:
+        "../scripts/rulegraph.py"
+
+
+rule report:
+    """The page that a person reads first."""
+    input:
+        metrics="results/tables/metrics.tsv",
+        rulegraph="results/dag/rulegraph.svg",
+        trials=expand("results/{subject}/trials.tsv", subject=SUBJECTS),
+        reconstructions=expand("results/figures/reconstructions_{subject}.png", subject=SUBJECTS),
+        regressions=expand("results/figures/regression_{subject}.png", subject=SUBJECTS),
+        noise_ceiling="results/figures/noise_ceiling.png",
+        bars="results/figures/metrics.png",
+    output:
+        "results/report.html",
+    log:
+        "logs/report.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("report"),
+        config=config,
+        subjects=SUBJECTS,
+        systems=SYSTEM_TITLES,
+        floors=FLOOR_TITLES,
+    message:
+        "Report"
+    script:
+        "../scripts/report.py"

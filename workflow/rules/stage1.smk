@@ -1,0 +1,60 @@
+# Stage 1: images that the VDVAE decodes from predicted latents.
+
+
+rule vdvae_images:
+    """VDVAE images of one shard of the test responses."""
+    input:
+        latents="results/{subject}/predictions/vdvae.h5",
+        checkpoint=config["models"]["vdvae"]["checkpoint"],
+    output:
+        temp("results/{subject}/reconstructions/vdvae/shards/{shard}.h5"),
+    log:
+        "logs/vdvae_images/{subject}_{shard}.log",
+    benchmark:
+        "benchmarks/results/vdvae_images/{subject}_{shard}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("vdvae_images"),
+        cfg=settings(
+            "device",
+            "seed",
+            "stage1.batch_size",
+            "stage1.output",
+            "stage1.temperature",
+        ),
+        architecture=ARCHITECTURE,
+        part=part,
+    message:
+        "Stage-1 images of {wildcards.subject}, shard {wildcards.shard}"
+    script:
+        "../scripts/vdvae_images.py"
+
+
+rule reconstructions:
+    """All shards of one system's reconstructions, rows by nsd_id."""
+    input:
+        expand("results/{{subject}}/reconstructions/{{system}}/shards/{shard}.h5", shard=SHARDS),
+    output:
+        "results/{subject}/reconstructions/{system}.h5",
+    log:
+        "logs/reconstructions/{subject}_{system}.log",
+    wildcard_constraints:
+        system="|".join(SYSTEMS),
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(20),
+    params:
+        code=code("reconstructions"),
+    message:
+        "Reconstructions {wildcards.system} of {wildcards.subject}"
+    script:
+        "../scripts/reconstructions.py"

@@ -1,0 +1,41 @@
+# Stage 2: latent diffusion from the stage-1 image, guided by predicted CLIP features.
+
+
+rule diffusion_images:
+    """Images of one diffusion system for one shard of the test responses."""
+    input:
+        stage1="results/{subject}/reconstructions/vdvae.h5",
+        guidance=lambda wildcards: expand(
+            "results/{subject}/predictions/{feature}.h5",
+            subject=wildcards.subject,
+            feature=GUIDANCE[wildcards.system],
+        ),
+        model=lambda wildcards: folder_files(backbone(wildcards)["folder"]),
+        vae=lambda wildcards: folder_files(backbone(wildcards)["vae_folder"]),
+    output:
+        temp("results/{subject}/reconstructions/{system}/shards/{shard}.h5"),
+    log:
+        "logs/diffusion_images/{subject}_{system}_{shard}.log",
+    benchmark:
+        "benchmarks/results/diffusion_images/{subject}_{system}_{shard}.tsv"
+    wildcard_constraints:
+        system="(sd|vd)-(ddpm|ddim)",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(24000),
+        runtime=scaled(240),
+        gpu=1,
+    params:
+        code=code("diffusion_images"),
+        cfg=settings("device", "seed", "stage2.batch_size", "stage2.precision", "stage2.samples"),
+        folders=backbone,
+        flows=flows,
+        guidance=lambda wildcards: GUIDANCE[wildcards.system],
+        part=part,
+        sampling=sampling,
+    message:
+        "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
+    script:
+        "../scripts/diffusion_images.py"

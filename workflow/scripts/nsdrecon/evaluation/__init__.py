@@ -1,0 +1,1 @@
+"""Evaluation: protocols, metrics, networks, floors and statistics."""

@@ -1,0 +1,105 @@
+"""Published results on the Natural Scenes Dataset, to stand beside one's own.
+
+A number is comparable only under the same protocol and on the same images: the 982 shared images
+of the first 37 sessions, or the 1,000 of all 40 (subjects 1, 2, 5, 7). Published means come
+without intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+METRICS = (
+    "PixCorr",
+    "SSIM",
+    "AlexNet(2)",
+    "AlexNet(5)",
+    "Inception",
+    "CLIP",
+    "EffNet-B",
+    "SwAV",
+)
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """One row of a published table, mean over its subjects.
+
+    Attributes
+    ----------
+    system
+        Name of the method.
+    source
+        Where the numbers stand.
+    protocol
+        Protocol they were computed under; empty if unknown.
+    test_set
+        Images they were computed on.
+    values
+        Metric to value; identification as a share, not in per cent.
+    caution
+        Why the row is not comparable, if it is not.
+    """
+
+    system: str
+    source: str
+    protocol: str
+    test_set: str
+    values: Mapping[str, float]
+    caution: str = ""
+
+
+_SESSIONS_37 = "982 images (37 sessions)"
+_SESSIONS_40 = "1,000 images (40 sessions)"
+_NOT_STATED = "subjects, images and protocol not stated"
+
+_LEAK = (
+    "as published, its second stage starts from latents encoded from the test images themselves, "
+    "not from brain responses."
+)
+
+
+def _row(*values: float) -> dict[str, float]:
+    return dict(zip(METRICS, values, strict=False))
+
+
+PUBLISHED = (
+    PublishedResult(
+        "Brain-Diffuser",
+        "Ozcelik and VanRullen (2023), Scientific Reports 13, 15666",
+        "brain-diffuser",
+        _SESSIONS_37,
+        _row(0.254, 0.356, 0.942, 0.962, 0.872, 0.915, 0.775, 0.423),
+    ),
+    PublishedResult(
+        "MindEye",
+        "Scotti et al. (2023), NeurIPS 36",
+        "mindeye",
+        _SESSIONS_37,
+        _row(0.309, 0.323, 0.947, 0.978, 0.938, 0.941, 0.645, 0.367),
+    ),
+    PublishedResult(
+        "MindEye2",
+        "Scotti et al. (2024), ICML, PMLR 235",
+        "mindeye",
+        _SESSIONS_40,
+        _row(0.322, 0.431, 0.961, 0.986, 0.954, 0.930, 0.619, 0.344),
+    ),
+    PublishedResult(
+        "NaturalScenesReconstruction, DDPM",
+        "github.com/ahmetemirdagi/NaturalScenesReconstruction (2025), README",
+        "",
+        _NOT_STATED,
+        _row(0.562, 0.467),
+        _LEAK,
+    ),
+    PublishedResult(
+        "NaturalScenesReconstruction, Stable Diffusion",
+        "github.com/ahmetemirdagi/NaturalScenesReconstruction (2025), README",
+        "",
+        _NOT_STATED,
+        _row(0.673, 0.701),
+        _LEAK,
+    ),
+)

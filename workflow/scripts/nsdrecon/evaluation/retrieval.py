@@ -1,0 +1,137 @@
+"""Beyond the mean: retrieval among more candidates, and how much samples of one image agree."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nsdrecon.errors import InputError, listing
+from nsdrecon.evaluation.metrics import grey, n_way_accuracy, row_correlation, ssim
+from nsdrecon.evaluation.statistics import bootstrap_mean
+from nsdrecon.logs import progress
+from nsdrecon.store import ID, dataset, open_h5, unique_ids, write_table
+
+logger = logging.getLogger(__name__)
+
+
+def retrieval_curve(
+    table: pd.DataFrame,
+    metric: str,
+    n_way: Sequence[int],
+    *,
+    resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Accuracy of picking the right image among more and more candidates.
+
+    Computed from two-way identification alone: no distractors need to be drawn
+    (:func:`nsdrecon.evaluation.metrics.n_way_accuracy`).
+
+    Parameters
+    ----------
+    table
+        Per-image table of one system and subject.
+    metric
+        Column of two-way identification.
+    n_way
+        Numbers of candidates, 2 to the number of images.
+    resamples, seed, level
+        As in :func:`nsdrecon.evaluation.statistics.bootstrap_mean`.
+
+    Returns
+    -------
+    Columns ``n_way``, ``accuracy``, ``ci_low``, ``ci_high``, ``chance``.
+
+    Raises
+    ------
+    InputError
+        If the column is missing, is no two-way identification, or a number is out of range.
+    """
+    if metric not in table:
+        raise InputError(
+            "per-image table", found=f"columns {listing(table.columns, 12)}", expected=metric
+        )
+    n_images = table[ID].nunique()
+    successes = table[metric].to_numpy() * (n_images - 1)
+    # Tables keep 9 significant digits.
+    if np.abs(successes - np.rint(successes)).max() > 1e-4:
+        raise InputError(
+            f"column {metric!r}",
+            found="values that are no multiples of 1 / (images - 1)",
+            expected="two-way identification among all images of the table",
+        )
+    curves = [n_way_accuracy(table[metric].to_numpy(), n_images, n) for n in n_way]
+    by_image = pd.DataFrame(np.stack(curves, axis=1)).groupby(table[ID].to_numpy()).mean()
+    interval = bootstrap_mean(
+        by_image.to_numpy()[None], resamples=resamples, seed=seed, level=level
+    )
+    return pd.DataFrame(
+        {
+            "n_way": list(n_way),
+            "accuracy": interval.mean,
+            "ci_low": interval.low,
+            "ci_high": interval.high,
+            "chance": [1 / n for n in n_way],
+        }
+    )
+
+
+def sample_agreement(reconstructions: str | Path, output: str | Path) -> pd.DataFrame:
+    """How much the samples of one image agree with each other, without the ground truth.
+
+    Samples that differ in what the responses leave open are honest; samples that differ in
+    everything show that the responses decided nothing.
+
+    Parameters
+    ----------
+    reconstructions
+        HDF5 of one system, ``images`` (n, samples, size, size, 3), at least two samples.
+    output
+        Table, written all or nothing.
+
+    Returns
+    -------
+    A row an image: ``nsd_id``, ``subject``, ``system``, ``n_samples``, and ``PixCorr`` and ``SSIM``
+    (two-dimensional), averaged over all pairs of samples. A pair with a constant picture counts 0
+    in PixCorr.
+
+    Raises
+    ------
+    InputError
+        If there is one sample only.
+    """
+    rows = []
+    with open_h5(reconstructions) as file:
+        images = dataset(file, "images")
+        nsd_id = unique_ids(dataset(file, ID)[()], reconstructions)
+        n_samples = images.shape[1]
+        if n_samples < 2:
+            raise InputError(reconstructions, found="1 sample an image", expected="2 or more")
+        labels = {name: str(file.attrs[name]) for name in ("subject", "system")}
+        for row in progress(np.argsort(nsd_id), description="agreement of samples"):
+            samples = images[row] / 255
+            pairs = list(itertools.combinations(range(n_samples), 2))
+            first, second = (samples[list(side)] for side in zip(*pairs, strict=True))
+            correlation = row_correlation(
+                first.reshape(len(pairs), -1), second.reshape(len(pairs), -1)
+            )
+            similarity = [ssim(grey(x), grey(y)) for x, y in zip(first, second, strict=True)]
+            rows.append(
+                {
+                    ID: nsd_id[row],
+                    **labels,
+                    "n_samples": n_samples,
+                    "PixCorr": np.nan_to_num(correlation).mean(),
+                    "SSIM": np.mean(similarity),
+                }
+            )
+    table = pd.DataFrame(rows)
+    write_table(output, table)
+    logger.info("mean PixCorr between samples: %.3f", table["PixCorr"].mean())
+    return table

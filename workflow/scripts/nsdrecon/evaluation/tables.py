@@ -1,0 +1,333 @@
+"""Tables to read and to print: Markdown and LaTeX in the layout of the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nsdrecon.errors import InputError, listing
+from nsdrecon.evaluation.networks import NetworkMetric
+from nsdrecon.evaluation.published import PublishedResult
+from nsdrecon.store import whole_file
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a metric is printed.
+
+    Attributes
+    ----------
+    metric
+        Name in the table of metrics.
+    percent
+        Print a share in per cent.
+    lower_is_better
+        For distances.
+    """
+
+    metric: str
+    percent: bool = False
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which systems a table shows, by group, each system with its label.
+
+    ``shuffled-<system>`` and the like are floors; ``oracle-<name>``, which know the seen image, are
+    ceilings. Systems without rows are left out.
+    """
+
+    systems: Mapping[str, str]
+    floors: Mapping[str, str]
+    ceilings: Mapping[str, str]
+
+    def groups(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """(heading, system to label) of the three groups."""
+        yield "Reconstructions", self.systems
+        yield "Floors", self.floors
+        yield "Ceilings (know the seen image)", self.ceilings
+
+
+def columns_for(networks: Sequence[NetworkMetric]) -> list[Column]:
+    """Columns of PixCorr, SSIM and the network metrics of an evaluation."""
+    pixels = [Column("PixCorr"), Column("SSIM")]
+    return pixels + [
+        Column(
+            metric.name,
+            percent=metric.score == "two-way",
+            lower_is_better=metric.score == "distance",
+        )
+        for metric in networks
+    ]
+
+
+def write_markdown(
+    metrics: pd.DataFrame,
+    output: str | Path,
+    *,
+    columns: Sequence[Column],
+    layout: Layout,
+    published: Sequence[PublishedResult] = (),
+) -> None:
+    """Write the table of metrics as Markdown: a part for each subject and for the pooled values.
+
+    Parameters
+    ----------
+    metrics
+        :func:`nsdrecon.evaluation.statistics.metrics_table`, of one protocol.
+    output
+        File, written all or nothing.
+    columns
+        Metrics in the order of the columns.
+    layout
+        Systems, floors and ceilings.
+    published
+        Rows to print beside the pooled values (or those of the only subject). A published value is
+        printed only in a column of the same name.
+
+    Raises
+    ------
+    InputError
+        If the table has no rows, or rows of several protocols.
+    """
+    protocol = _protocol(metrics)
+    parts = [f"# Scores, protocol `{protocol}`", _explanation(metrics)]
+    subjects = list(metrics["subject"].unique())
+    for subject in subjects:
+        rows = metrics[metrics["subject"] == subject]
+        parts.append(f"## {_subject_title(subject, rows)}")
+        shown = published if subject == subjects[-1] else ()
+        parts.append(_markdown_table(rows, columns, layout, shown, protocol))
+    notes = _footnotes(published, protocol)
+    parts += [f"{mark} {note}" for mark, note in notes]
+    with whole_file(output) as partial:
+        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def write_latex(
+    metrics: pd.DataFrame,
+    output: str | Path,
+    *,
+    subject: str,
+    columns: Sequence[Column],
+    layout: Layout,
+    published: Sequence[PublishedResult] = (),
+) -> None:
+    """Write the table of one subject, or of the pooled values, as a LaTeX ``tabular`` (booktabs).
+
+    Parameters
+    ----------
+    metrics, output, columns, layout, published
+        As in :func:`write_markdown`.
+    subject
+        Which rows: a subject or ``pooled``.
+    """
+    protocol = _protocol(metrics)
+    rows = metrics[metrics["subject"] == subject]
+    if rows.empty:
+        raise InputError(
+            "table of metrics",
+            found=f"subjects {listing(metrics['subject'].unique())}",
+            expected=repr(subject),
+        )
+    marks = {note: mark for mark, note in _footnotes(published, protocol)}
+    heads = " & ".join(_latex_head(column) for column in columns)
+    lines = [
+        f"% {_subject_title(subject, rows)}; protocol {protocol}; 95 % bootstrap intervals.",
+        "\\begin{tabular}{l" + "r" * len(columns) + "}",
+        "\\toprule",
+        f" & {heads} \\\\",
+    ]
+    for heading, systems in layout.groups():
+        cells = _cells(rows, columns, systems, bold=heading == "Reconstructions")
+        if cells:
+            lines += ["\\midrule", _latex_group(heading, len(columns))]
+            lines += [_latex_row(label, values) for label, values in cells]
+    if published:
+        lines += ["\\midrule", _latex_group("Published, without intervals", len(columns))]
+        for result in published:
+            mark = marks[_footnote(result, protocol)]
+            label = f"{_latex(result.system)}\\textsuperscript{{{mark.strip('[]')}}}"
+            values = [_published_cell(result, column) for column in columns]
+            lines.append(" & ".join([label, *map(_latex, values)]) + " \\\\")
+    lines += ["\\bottomrule", "\\end{tabular}", ""]
+    lines += [
+        f"\\par\\footnotesize\\textsuperscript{{{mark.strip('[]')}}}~{_latex(note)}"
+        for note, mark in marks.items()
+    ]
+    with whole_file(output) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def readable(
+    metrics: pd.DataFrame, subject: str, columns: Sequence[Column], layout: Layout
+) -> pd.DataFrame:
+    """The table of one subject for a page: a row a system, cells with intervals as text."""
+    rows = metrics[metrics["subject"] == subject]
+    lines = []
+    for heading, systems in layout.groups():
+        for label, cells in _cells(rows, columns, systems, bold=False):
+            line = {"system": label, "kind": heading.split(" (")[0].casefold().rstrip("s")}
+            line.update(
+                {_head(column): cell.text for column, cell in zip(columns, cells, strict=True)}
+            )
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One printed value, its interval, and whether it is the best of its group."""
+
+    value: str
+    interval: str = ""
+    best: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"{self.value} {self.interval}".strip()
+
+
+def _cells(
+    rows: pd.DataFrame, columns: Sequence[Column], systems: Mapping[str, str], *, bold: bool
+) -> list[tuple[str, list[_Cell]]]:
+    """Label and cells of each system that has rows."""
+    there = [system for system in systems if (rows["system"] == system).any()]
+    by_column = [_column_cells(rows, column, there, bold and len(there) > 1) for column in columns]
+    return [(systems[system], [cells[k] for cells in by_column]) for k, system in enumerate(there)]
+
+
+def _column_cells(
+    rows: pd.DataFrame, column: Column, systems: Sequence[str], bold: bool
+) -> list[_Cell]:
+    own = rows[rows["metric"] == column.metric].set_index("system").reindex(systems)
+    means = own["mean"].to_numpy()
+    signed = -means if column.lower_is_better else means
+    best = np.nanmax(signed) if bold and not np.isnan(signed).all() else np.nan
+    cells = []
+    for (_, row), score in zip(own.iterrows(), signed, strict=True):
+        if np.isnan(row["mean"]):
+            cells.append(_Cell("–"))
+            continue
+        limits = f"[{_number(row['ci_low'], column)}, {_number(row['ci_high'], column)}]"
+        mark = "*" if row["n_undefined"] else ""
+        cells.append(_Cell(_number(row["mean"], column) + mark, limits, bool(score == best)))
+    return cells
+
+
+def _number(value: float, column: Column) -> str:
+    return f"{100 * value:.1f}" if column.percent else f"{value:.3f}"
+
+
+def _head(column: Column) -> str:
+    unit = " (%)" if column.percent else ""
+    return f"{column.metric}{unit} {'↓' if column.lower_is_better else '↑'}"
+
+
+def _markdown_table(
+    rows: pd.DataFrame,
+    columns: Sequence[Column],
+    layout: Layout,
+    published: Sequence[PublishedResult],
+    protocol: str,
+) -> str:
+    lines = [
+        "| system | " + " | ".join(_head(column) for column in columns) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
+    blank = " |" * len(columns)
+    for heading, systems in layout.groups():
+        cells = _cells(rows, columns, systems, bold=heading == "Reconstructions")
+        if cells:
+            lines.append(f"| *{heading}* |{blank}")
+        for label, values in cells:
+            texts = [
+                f"**{cell.value}** {cell.interval}" if cell.best else cell.text for cell in values
+            ]
+            lines.append(f"| {label} | " + " | ".join(texts) + " |")
+    if published:
+        lines.append(f"| *Published, without intervals* |{blank}")
+        marks = {note: mark for mark, note in _footnotes(published, protocol)}
+        for result in published:
+            mark = marks[_footnote(result, protocol)]
+            values = [_published_cell(result, column) for column in columns]
+            lines.append(f"| {result.system} {mark} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def _published_cell(result: PublishedResult, column: Column) -> str:
+    value = result.values.get(column.metric)
+    return "–" if value is None else _number(value, column)
+
+
+def _footnote(result: PublishedResult, protocol: str) -> str:
+    """What a reader must know to compare a published row."""
+    note = f"{result.source}; {result.test_set}"
+    if result.protocol and result.protocol != protocol:
+        note += f"; computed under protocol {result.protocol}, not comparable digit by digit"
+    if result.caution:
+        note += f". Not comparable: {result.caution}"
+    return note.rstrip(".") + "."
+
+
+def _footnotes(published: Sequence[PublishedResult], protocol: str) -> list[tuple[str, str]]:
+    notes = list(dict.fromkeys(_footnote(result, protocol) for result in published))
+    return [(f"[{chr(ord('a') + k)}]", note) for k, note in enumerate(notes)]
+
+
+def _explanation(metrics: pd.DataFrame) -> str:
+    text = (
+        "Means with 95 % bootstrap intervals over images. Identification (%) is two-way: chance is "
+        "50. ↑ higher is better, ↓ lower is better."
+    )
+    if metrics["n_undefined"].any():
+        text += (
+            " \\* Some correlations are undefined because a picture is constant; "
+            "they count as no relation."
+        )
+    return text
+
+
+def _subject_title(subject: str, rows: pd.DataFrame) -> str:
+    images, subjects = rows["n_images"].max(), rows["n_subjects"].max()
+    who = f"{subjects} subjects, pooled" if subjects > 1 else subject
+    return f"{who}, {images} images"
+
+
+def _protocol(metrics: pd.DataFrame) -> str:
+    names = list(metrics["protocol"].unique())
+    if len(names) != 1:
+        raise InputError(
+            "table of metrics",
+            found=f"protocols {listing(names) or '(none)'}",
+            expected="rows of one protocol",
+        )
+    return str(names[0])
+
+
+def _latex(text: str) -> str:
+    special = {"&": "\\&", "%": "\\%", "_": "\\_", "#": "\\#", "$": "\\$", "–": "--"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def _latex_head(column: Column) -> str:
+    arrow = "$\\downarrow$" if column.lower_is_better else "$\\uparrow$"
+    return _latex(column.metric + (" (%)" if column.percent else "")) + f" {arrow}"
+
+
+def _latex_group(heading: str, n_columns: int) -> str:
+    return f"\\multicolumn{{{n_columns + 1}}}{{l}}{{\\textit{{{_latex(heading)}}}}} \\\\"
+
+
+def _latex_row(label: str, cells: Sequence[_Cell]) -> str:
+    texts = []
+    for cell in cells:
+        value = f"\\textbf{{{_latex(cell.value)}}}" if cell.best else _latex(cell.value)
+        small = f" {{\\scriptsize {_latex(cell.interval)}}}" if cell.interval else ""
+        texts.append(value + small)
+    return " & ".join([_latex(label), *texts]) + " \\\\"

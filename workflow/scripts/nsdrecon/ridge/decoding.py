@@ -1,0 +1,276 @@
+"""Latents of new responses, from a weights file alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import h5py
+import numpy as np
+import torch
+
+from nsdrecon.errors import InputError
+from nsdrecon.logs import progress
+from nsdrecon.ridge.responses import (
+    Responses,
+    Standardisation,
+    check_finite,
+    check_voxels,
+)
+from nsdrecon.ridge.targets import TargetStatistics
+from nsdrecon.store import ID, create_h5, dataset, open_h5
+from nsdrecon.volumes import Voxels
+
+logger = logging.getLogger(__name__)
+
+Rescale = Literal["loo", "test", "none"]
+
+
+def rescaled(
+    predictions: torch.Tensor, statistics: TargetStatistics, rescale: Rescale
+) -> np.ndarray:
+    """Predictions with the mean and spread of the training targets, for each target.
+
+    Ridge shrinks predictions. ``(prediction - m) / s * target_std + target_mean`` undoes that, with
+    m and s the mean and standard deviation (ddof 0) of
+
+    * ``loo``: the leave-one-out predictions of the training images; nothing of the test set;
+    * ``test``: the predictions themselves, as published: each image's result depends on the others.
+
+    ``none`` adds the target's mean alone. A constant target is its mean in every case.
+
+    Parameters
+    ----------
+    predictions
+        (n, n_targets), without intercept.
+    statistics
+        Of these targets.
+
+    Returns
+    -------
+    (n, n_targets) float32.
+    """
+    mean, std = statistics.loo_mean - statistics.intercept, statistics.loo_std
+    if rescale == "test":
+        mean = predictions.mean(dim=0, dtype=torch.float64).cpu().numpy()
+        std = predictions.double().std(dim=0, correction=0).cpu().numpy()
+    varies = (statistics.target_std > 0) & (std > 0)
+    if rescale == "none":
+        mean, gain = np.zeros_like(mean), (statistics.target_std > 0).astype(float)
+    else:
+        gain = np.divide(statistics.target_std, std, out=np.zeros_like(std), where=varies)
+    values = (predictions.double().cpu().numpy() - mean) * gain + statistics.intercept
+    return values.astype(np.float32)
+
+
+class Predictions:
+    """Writes rescaled predictions to a file of latents, block of targets by block of targets."""
+
+    def __init__(self, nsd_id: np.ndarray, rescale: Rescale, source: str | Path) -> None:
+        """``nsd_id`` (n,) are the images of ``source``, which the predictions are made from."""
+        check_rescale(rescale, len(nsd_id), source)
+        self.nsd_id = nsd_id
+        self.rescale = rescale
+        self.latents: h5py.Dataset
+
+    def create(
+        self, file: h5py.File, feature: str, shape: tuple[int, ...], labels: dict[str, str]
+    ) -> None:
+        """Create the datasets in an open file."""
+        n_targets = int(np.prod(shape))
+        file.create_dataset(ID, data=self.nsd_id)
+        self.latents = file.create_dataset(
+            "latents", (len(self.nsd_id), n_targets), dtype=np.float32
+        )
+        file.attrs.update(
+            feature=feature, shape=shape, subject=labels["subject"], rescale=self.rescale
+        )
+
+    def write(
+        self, columns: slice, predictions: torch.Tensor, statistics: TargetStatistics
+    ) -> None:
+        """Rescale and write a block of targets, (n, n_block) without intercept."""
+        self.latents[:, columns] = rescaled(predictions, statistics, self.rescale)
+
+
+def check_rescale(rescale: str, n_images: int, source: str | Path) -> None:
+    """Check the setting, and that it can be had with so many images.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if rescale not in get_args(Rescale):
+        raise InputError("rescale", found=rescale, expected=", ".join(get_args(Rescale)))
+    if rescale == "test" and n_images < 2:
+        raise InputError(
+            source,
+            found=f"{n_images} test images",
+            expected="at least two: predictions are rescaled by their own spread",
+            remedy="Use rescale: loo.",
+        )
+
+
+def predict(
+    weights: str | Path,
+    test_betas: str | Path,
+    output: str | Path,
+    *,
+    rescale: Rescale = "loo",
+    device: str | torch.device = "cpu",
+    block: int = 2048,
+) -> None:
+    """Latents predicted from a file of responses, into a file of latents (`nsdrecon.latent_files`).
+
+    Parameters
+    ----------
+    weights
+        File of `nsdrecon.ridge.fitting.fit_weights`.
+    test_betas
+        Responses (`nsdrecon.betas.average_repeats`) of the same voxels in the same units.
+    output
+        HDF5 file, written all or nothing.
+    rescale
+        ``loo``, ``test`` or ``none``: see `rescaled`.
+    device
+        Where to compute.
+    block
+        Targets at a time.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, the weights are of other voxels, another subject or other units, a
+        response is not finite, or ``test`` is asked of less than two images.
+    """
+    responses = Responses.of(test_betas)
+    writer = Predictions(responses.nsd_id, rescale, responses.path)
+    with _open_weights(weights) as model:
+        responses.same_voxels(model.voxels, model.labels)
+        betas = torch.empty(len(responses.nsd_id), len(model.voxels), device=device)
+        for columns, values in responses.blocks(responses.nsd_id):
+            betas[:, columns] = torch.from_numpy(model.standardise(values, columns)).to(betas)
+        with create_h5(output) as file:
+            writer.create(file, model.feature, model.shape, model.labels)
+            for columns, predictions in model.predictions(betas, block):
+                writer.write(columns, predictions, model.statistics.part(columns))
+    logger.info("%s: %d images predicted", model.feature, len(responses.nsd_id))
+
+
+def decode(
+    weights: str | Path,
+    betas: np.ndarray,
+    *,
+    voxel: np.ndarray | None = None,
+    rescale: Rescale = "loo",
+    device: str | torch.device = "cpu",
+    block: int = 2048,
+) -> np.ndarray:
+    """Latents of new responses, from a weights file alone.
+
+    Parameters
+    ----------
+    weights
+        File of `nsdrecon.ridge.fitting.fit_weights`.
+    betas
+        (n, n_voxels), in the units and the order of the training responses.
+    voxel
+        (n_voxels, 3) coordinates of the columns, to be checked against those of the weights.
+    rescale, device, block
+        As in `predict`.
+
+    Returns
+    -------
+    (n, n_targets) float32, each row flattened in C order from the file's attribute ``shape``.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or has no weights, if the responses have other voxels or are not
+        finite, or ``test`` is asked of less than two images.
+    """
+    betas = np.asarray(betas)
+    with _open_weights(weights) as model:
+        if betas.ndim != 2 or betas.shape[1] != len(model.voxels):
+            raise InputError(
+                "betas",
+                found=f"shape {betas.shape}",
+                expected=f"(n, {len(model.voxels)}), the voxels of {weights}",
+            )
+        if voxel is not None:
+            given = Voxels(np.asarray(voxel), model.voxels.shape, model.voxels.affine, "betas")
+            check_voxels(given, model.voxels)
+        check_rescale(rescale, len(betas), "betas")
+        check_finite(betas, np.arange(len(betas)), "betas", "responses", rows="rows")
+        standardised = torch.from_numpy(model.standardise(betas)).float().to(device)
+        latents = np.empty((len(betas), len(model.statistics)), dtype=np.float32)
+        for columns, predictions in model.predictions(standardised, block):
+            part = model.statistics.part(columns)
+            latents[:, columns] = rescaled(predictions, part, rescale)
+    return latents
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """An open weights file."""
+
+    weights: h5py.Dataset
+    scale: np.ndarray
+    standardise: Standardisation
+    voxels: Voxels
+    statistics: TargetStatistics
+    feature: str
+    shape: tuple[int, ...]
+    labels: dict[str, str]
+
+    def predictions(
+        self, standardised: torch.Tensor, block: int
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Predictions without intercept for standardised responses (n, n_voxels), by blocks."""
+        n_targets = len(self.statistics)
+        for start in progress(range(0, n_targets, block), description=self.feature, unit="block"):
+            columns = slice(start, min(start + block, n_targets))
+            weights = torch.from_numpy(self.weights[:, columns]).to(standardised)
+            scale = torch.from_numpy(self.scale[columns]).to(standardised)
+            yield columns, (standardised @ weights) * scale
+
+
+@contextmanager
+def _open_weights(path: str | Path) -> Iterator[_Weights]:
+    """A weights file, checked to be whole and consistent."""
+    with open_h5(path) as file:
+        if file.attrs.get("weights") == "none":
+            raise InputError(
+                path, found="statistics without weights", expected="weights to decode with"
+            )
+        weights = dataset(file, "weights")
+        voxels = Voxels.of(file)
+        statistics = TargetStatistics.read(file)
+        shape = tuple(int(size) for size in file.attrs["shape"])
+        n_targets = int(np.prod(shape))
+        scale = dataset(file, "scale")[()]
+        sizes = {weights.shape[1], len(scale), len(statistics), n_targets}
+        if weights.shape[0] != len(voxels) or len(sizes) > 1:
+            raise InputError(
+                path,
+                found=f"weights of shape {weights.shape} with {len(statistics)} intercepts",
+                expected=f"({len(voxels)}, {n_targets}): voxels, and targets of shape {shape}",
+            )
+        standardise = Standardisation(
+            dataset(file, "voxel_mean")[()], dataset(file, "voxel_std")[()]
+        )
+        yield _Weights(
+            weights,
+            scale,
+            standardise,
+            voxels,
+            statistics,
+            str(file.attrs["feature"]),
+            shape,
+            {name: str(file.attrs[name]) for name in ("subject", "units")},
+        )

@@ -1,0 +1,301 @@
+"""Ridge regression in the dual, for many targets: the mathematics, on tensors.
+
+For centred features X (n_samples, n_features) and targets Y (n_samples, n_targets), ridge weights
+and predictions for other samples X* are
+
+    W = X' G Y,   Y* = X* X' G Y,   G = (K + alpha I)^-1,   K = X X'.
+
+K does not depend on the targets. Its constant vector is an eigenvector of eigenvalue 0 that the
+centred targets never touch, so it is left out: below, G is the inverse on the vectors of mean 0.
+With it, the leave-one-out residuals of ridge with an unpenalised intercept are
+
+    y_i - y_i^(-i) = (G y)_i / G_ii
+
+(Rifkin & Lippert 2007, "Notes on regularized least squares", MIT-CSAIL-TR-2007-025; this is
+residual / (1 - leverage) with I - H = alpha G).
+
+What does not grow with the number of targets is computed in float64, unless the caller hands it
+float32; products with targets run in the type of the targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+
+from nsdrecon.errors import InputError
+
+_ROWS = 512  # rows of a Gram matrix at a time
+
+Alpha = float | Literal["loo"]
+"""A ridge penalty, or the choice of one by leave-one-out."""
+
+
+def check_alphas(alpha: Alpha, alpha_grid: Sequence[float]) -> list[float]:
+    """The penalties to choose from, ascending; none if alpha is fixed.
+
+    Raises
+    ------
+    InputError
+        If alpha is neither a number from 0 nor ``loo``, or there is no valid grid to choose from.
+    """
+    if alpha != "loo":
+        if isinstance(alpha, str) or not (math.isfinite(alpha) and alpha >= 0):
+            raise InputError("alpha", found=alpha, expected="a number from 0, or loo")
+        return []
+    grid = sorted({float(value) for value in alpha_grid})
+    if not grid or not all(math.isfinite(value) and value > 0 for value in grid):
+        raise InputError("alpha_grid", found=list(alpha_grid), expected="numbers above 0")
+    return grid
+
+
+def gram_matrix(
+    blocks: Iterable[torch.Tensor], n_samples: int, device: str | torch.device
+) -> torch.Tensor:
+    """K = sum over blocks of B B', the products in the type of the blocks, their sum in float64.
+
+    Parameters
+    ----------
+    blocks
+        Centred columns, each of shape (n_samples, any number).
+    n_samples, device
+        Size and place of the result.
+
+    Returns
+    -------
+    Shape (n_samples, n_samples), float64.
+    """
+    gram = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=device)
+    starts = range(0, n_samples, _ROWS)
+    for block in blocks:
+        for start in starts:
+            stop = min(start + _ROWS, n_samples)
+            # The lower triangle is enough.
+            gram[start:stop, :stop] += block[start:stop] @ block[:stop].T
+    for start in starts:
+        rows = slice(start, start + _ROWS)
+        gram[:start, rows] = gram[rows, :start].T
+        gram[rows, rows] = gram[rows, rows].tril() + gram[rows, rows].tril(-1).T
+    return gram
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Cholesky factor of K + alpha I, the constant vector having another eigenvalue than alpha.
+
+    Attributes
+    ----------
+    lower
+        (n_samples, n_samples) float64.
+    constant
+        Eigenvalue of the constant vector.
+    """
+
+    lower: torch.Tensor
+    constant: float
+
+    @classmethod
+    def of(cls, gram: torch.Tensor, alpha: float, precision: torch.dtype = torch.float64) -> Factor:
+        """Factorise.
+
+        Parameters
+        ----------
+        gram
+            K of centred features, (n_samples, n_samples), float64.
+        alpha
+            Ridge penalty, 0 or more.
+        precision
+            Type of the products that K was made of: how far a pivot must be from 0 to count.
+
+        Raises
+        ------
+        InputError
+            If K + alpha I is singular on the vectors of mean 0 (alpha 0, and no more features than
+            samples).
+        """
+        n_samples = len(gram)
+        lift = float(gram.trace()) / n_samples or 1.0  # the mean eigenvalue will do
+        lifted = gram + lift / n_samples
+        lifted.diagonal().add_(alpha)
+        largest = float(lifted.diagonal().max())
+        lower, failed = torch.linalg.cholesky_ex(lifted)
+        smallest = float(lower.diagonal().min()) ** 2
+        if failed or smallest <= 8 * n_samples**0.5 * torch.finfo(precision).eps * largest:
+            raise InputError(
+                "alpha",
+                found=f"{alpha:g}, with a Gram matrix of {n_samples} images that is singular",
+                expected="a larger alpha: without a penalty the weights are not determined",
+            )
+        return cls(lower, lift + alpha)
+
+    def apply(self, rows: torch.Tensor) -> torch.Tensor:
+        """``rows @ G`` for rows (n_rows, n_samples) of mean 0, in their type."""
+        return torch.cholesky_solve(rows.T, self.lower.to(rows.dtype)).T
+
+    def inverse(self) -> torch.Tensor:
+        """G, (n_samples, n_samples) float64; its rows and columns sum to 0."""
+        inverse = torch.cholesky_inverse(self.lower)
+        inverse -= 1 / (len(inverse) * self.constant)
+        return inverse
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues (n_samples - 1,), 0 or more, and eigenvectors (n_samples, n_samples - 1) of K.
+
+    The constant vector is left out.
+    """
+
+    values: torch.Tensor
+    vectors: torch.Tensor
+
+    @classmethod
+    def of(cls, gram: torch.Tensor) -> Spectrum:
+        """The spectrum of a Gram matrix of centred features, float64."""
+        # Far above all others, the constant vector is the last eigenvector and mixes with none.
+        lift = 2 * float(gram.trace()) or 1.0
+        values, vectors = torch.linalg.eigh(gram + lift / len(gram))
+        return cls(values[:-1].clamp(min=0), vectors[:, :-1])
+
+    def to(self, dtype: torch.dtype) -> Spectrum:
+        """The same with eigenvectors of another type."""
+        return Spectrum(self.values, self.vectors.to(dtype))
+
+    def filters(self, alphas: Sequence[float]) -> torch.Tensor:
+        """Eigenvalues of G for each alpha: (n_alphas, n_samples - 1), float64."""
+        alphas = torch.as_tensor(alphas, dtype=torch.float64, device=self.values.device)
+        return 1 / (self.values + alphas[:, None])
+
+
+def loo_squared_errors(
+    spectrum: Spectrum, alphas: Sequence[float], target_gram: torch.Tensor
+) -> torch.Tensor:
+    """Leave-one-out squared error, summed over samples and targets, for each alpha.
+
+    The sum over targets of (G y)_i^2 is the diagonal of G S G with S = Y Y', so the cost of an
+    alpha does not depend on the number of targets.
+
+    Parameters
+    ----------
+    spectrum
+        Of the Gram matrix of the features; the products run in the type of its eigenvectors.
+    alphas
+        Penalties above 0.
+    target_gram
+        S, (n_samples, n_samples), of centred targets (`gram_matrix`).
+
+    Returns
+    -------
+    Shape (n_alphas,), float64.
+    """
+    vectors = spectrum.vectors
+    rotated = vectors.T @ target_gram.to(vectors.dtype) @ vectors
+    errors = []
+    for shrink in spectrum.filters(alphas).to(vectors.dtype):
+        shrunk = vectors * shrink
+        diagonal = (shrunk * vectors).sum(dim=1, dtype=torch.float64)
+        squares = ((shrunk @ rotated) * shrunk).sum(dim=1, dtype=torch.float64)
+        errors.append((squares / diagonal**2).sum())
+    return torch.stack(errors)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A block of targets, solved.
+
+    Attributes
+    ----------
+    coordinates
+        What `Solver.operator` multiplies: (n_coordinates, n_targets).
+    loo_residuals
+        Target minus leave-one-out prediction, (n_samples, n_targets).
+    alpha
+        (n_targets,) float64.
+    loo_squared_errors
+        Sum over samples and targets for each alpha that was tried, (n_alphas,) float64.
+    """
+
+    coordinates: torch.Tensor
+    loo_residuals: torch.Tensor
+    alpha: torch.Tensor
+    loo_squared_errors: torch.Tensor
+
+
+class Solver(Protocol):
+    """Ridge for blocks of centred targets (n_samples, n_targets)."""
+
+    n_coordinates: int
+
+    def operator(self, rows: torch.Tensor) -> torch.Tensor:
+        """Matrix (n_rows, n_coordinates) that gives ``rows @ G @ Y`` for rows (n_rows, n_samples).
+
+        Rows of X' give weights, rows of X* X' give predictions.
+        """
+        ...
+
+    def solve(self, targets: torch.Tensor) -> Solution:
+        """Solve a block of targets, with leave-one-out residuals."""
+        ...
+
+
+class OneAlpha:
+    """The same alpha for all targets: their coordinates are the targets themselves."""
+
+    def __init__(
+        self, gram: torch.Tensor, alpha: float, precision: torch.dtype = torch.float64
+    ) -> None:
+        self.alpha = alpha
+        self.factor = Factor.of(gram, alpha, precision)
+        self.n_coordinates = len(gram)
+        self._residual_operator: torch.Tensor | None = None
+
+    def operator(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.factor.apply(rows)
+
+    def solve(self, targets: torch.Tensor) -> Solution:
+        if self._residual_operator is None:
+            inverse = self.factor.inverse()
+            inverse /= inverse.diagonal().clone()[:, None]
+            self._residual_operator = inverse.to(targets.dtype)
+        residuals = self._residual_operator @ targets
+        alpha = torch.full(targets.shape[1:], self.alpha, dtype=torch.float64)
+        squares = (residuals**2).sum(dtype=torch.float64).reshape(1)
+        return Solution(targets, residuals, alpha, squares)
+
+
+class AlphaPerTarget:
+    """Each target has the alpha of its least leave-one-out error; coordinates of eigenvectors."""
+
+    def __init__(self, spectrum: Spectrum, alphas: Sequence[float]) -> None:
+        self.alphas = torch.as_tensor(alphas, dtype=torch.float64)
+        self.vectors = spectrum.vectors
+        self.n_coordinates = self.vectors.shape[1]
+        self.filters = spectrum.filters(alphas)
+        self.diagonals = self.filters @ (self.vectors**2).T.to(torch.float64)
+
+    def operator(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows @ self.vectors.to(rows.dtype)
+
+    def solve(self, targets: torch.Tensor) -> Solution:
+        vectors = self.vectors.to(targets.dtype)
+        filters = self.filters.to(targets.dtype)
+        rotated = vectors.T @ targets
+        best = torch.zeros_like(targets)
+        least = torch.full_like(targets[0], torch.inf, dtype=torch.float64)
+        choice = torch.zeros_like(least, dtype=torch.long)
+        totals = []
+        for index, (shrink, diagonal) in enumerate(zip(filters, self.diagonals, strict=True)):
+            residuals = vectors @ (shrink[:, None] * rotated)
+            residuals /= diagonal[:, None].to(targets.dtype)
+            errors = (residuals**2).sum(dim=0, dtype=torch.float64)
+            better = errors < least
+            best = torch.where(better, residuals, best)
+            least = torch.where(better, errors, least)
+            choice[better] = index
+            totals.append(errors.sum())
+        coordinates = filters[choice].T * rotated
+        return Solution(coordinates, best, self.alphas[choice.cpu()], torch.stack(totals))

@@ -1,0 +1,273 @@
+"""From responses and latents of the training images to ridge weights, or to predictions alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+import torch
+
+from nsdrecon.errors import InputError
+from nsdrecon.ridge.decoding import Predictions, Rescale
+from nsdrecon.ridge.dual import (
+    Alpha,
+    AlphaPerTarget,
+    OneAlpha,
+    Solver,
+    check_alphas,
+    gram_matrix,
+    loo_squared_errors,
+)
+from nsdrecon.ridge.responses import Gram, Responses
+from nsdrecon.ridge.targets import Targets, TargetStatistics
+from nsdrecon.store import ID, create_h5
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = (4096, 64)  # voxels x targets: 1 MiB of float32
+_WEIGHT_TYPES = ("float32", "float16")
+
+Sink = Callable[[slice, torch.Tensor, TargetStatistics], None]
+"""Takes columns, the operator times these targets (n_rows, n_block), and their statistics."""
+
+
+def fit_weights(
+    gram: str | Path,
+    train_betas: str | Path,
+    latents: str | Path,
+    output: str | Path,
+    *,
+    alpha: Alpha,
+    alpha_grid: Sequence[float] = (),
+    per_target: bool = False,
+    dtype: Literal["float32", "float16"] = "float32",
+    device: str | torch.device = "cpu",
+    block: int = 2048,
+) -> None:
+    """Ridge weights from standardised voxels to the latents of one feature space.
+
+    Minimises ||Y - 1 b' - Z W||^2 + alpha ||W||^2 for the standardised responses Z (n_train,
+    n_voxels) and the latents Y (n_train, n_targets). The result does not depend on the order of
+    rows in the files, nor, but for rounding, on the block.
+
+    Parameters
+    ----------
+    gram
+        File of `nsdrecon.ridge.responses.prepare_gram`.
+    train_betas
+        Responses it was made of.
+    latents
+        Latents of the same images (`nsdrecon.latent_files`).
+    output
+        HDF5 file, written all or nothing; `nsdrecon.ridge` lists what it holds.
+    alpha
+        Ridge penalty, or ``loo``: that of ``alpha_grid`` with the least leave-one-out squared
+        error, a mean over images and targets.
+    alpha_grid
+        Penalties above 0 to choose from.
+    per_target
+        With ``loo``: choose for each target, not for the feature space.
+    dtype
+        Type that the weights are stored in.
+    device
+        Where to compute.
+    block
+        Targets at a time. Memory is about 24 n_train^2 + 4 n_train n_voxels bytes, and for each
+        target of a block 30 n_train + 8 n_voxels.
+
+    Raises
+    ------
+    InputError
+        If files are damaged, do not belong together or hold values that are not finite; if alpha is
+        0 and the Gram matrix singular; if a setting is not one of those above.
+    """
+    if dtype not in _WEIGHT_TYPES:
+        raise InputError("dtype of the weights", found=dtype, expected=" or ".join(_WEIGHT_TYPES))
+    fit = _Fit(gram, latents, alpha, alpha_grid, per_target, device, block)
+    rows = torch.empty(len(fit.gram.voxels), fit.solver.n_coordinates, device=device)
+    for columns, voxels in fit.gram.standardised(train_betas, device):
+        rows[columns] = fit.solver.operator(voxels.T)
+    with create_h5(output) as file:
+        weights = _create_weights(file, len(rows), len(fit.targets), dtype)
+        scale = np.ones(len(fit.targets), dtype=np.float32)
+
+        def write(columns: slice, values: torch.Tensor, _statistics: TargetStatistics) -> None:
+            if dtype == "float16":
+                # Weights are often below 6e-5, where float16 loses digits: the largest becomes 1.
+                largest = values.abs().amax(dim=0)
+                largest[largest == 0] = 1
+                values = (values / largest).half()
+                scale[columns] = largest.cpu().numpy()
+            weights[:, columns] = values.cpu().numpy()
+
+        fit.run(rows, write)
+        file.create_dataset("scale", data=scale)
+        fit.write(file, weights=dtype)
+
+
+def fit_predict(
+    gram: str | Path,
+    train_betas: str | Path,
+    latents: str | Path,
+    test_betas: str | Path,
+    predictions: str | Path,
+    statistics: str | Path,
+    *,
+    alpha: Alpha,
+    alpha_grid: Sequence[float] = (),
+    per_target: bool = False,
+    rescale: Rescale = "loo",
+    device: str | torch.device = "cpu",
+    block: int = 2048,
+) -> None:
+    """Latents predicted from test responses, in the dual: no weights are computed.
+
+    The predictions are those of `fit_weights` and `nsdrecon.ridge.decoding.predict`.
+
+    Parameters
+    ----------
+    gram, train_betas, latents, alpha, alpha_grid, per_target, device, block
+        As in `fit_weights`.
+    test_betas
+        Responses to predict from.
+    predictions
+        HDF5 file of latents, written all or nothing.
+    statistics
+        HDF5 file, written all or nothing: a weights file without ``weights`` and ``scale``.
+    rescale
+        As in `nsdrecon.ridge.decoding.predict`.
+
+    Raises
+    ------
+    InputError
+        As in `fit_weights` and `nsdrecon.ridge.decoding.predict`.
+    """
+    test = Responses.of(test_betas)
+    fit = _Fit(gram, latents, alpha, alpha_grid, per_target, device, block)
+    test.same_voxels(fit.gram.voxels, fit.gram.labels)
+    writer = Predictions(test.nsd_id, rescale, test.path)
+    kernel = torch.zeros(len(test.nsd_id), len(fit.gram.nsd_id), dtype=torch.float64, device=device)
+    train_blocks = fit.gram.standardised(train_betas, device)
+    test_blocks = test.blocks(test.nsd_id)
+    for (columns, train), (_, betas) in zip(train_blocks, test_blocks, strict=True):
+        kernel += torch.from_numpy(fit.gram.standardise(betas, columns)).to(device) @ train.T
+    rows = fit.solver.operator(kernel).float()
+    with create_h5(statistics) as fitted, create_h5(predictions) as file:
+        writer.create(file, fit.targets.feature, fit.targets.shape, fit.gram.labels)
+        fit.run(rows, writer.write)
+        fit.write(fitted, weights="none")
+
+
+class _Fit:
+    """Ridge of one feature space: the solver for its alpha, and the pass over its targets."""
+
+    def __init__(
+        self,
+        gram: str | Path,
+        latents: str | Path,
+        alpha: Alpha,
+        alpha_grid: Sequence[float],
+        per_target: bool,
+        device: str | torch.device,
+        block: int,
+    ) -> None:
+        grid = check_alphas(alpha, alpha_grid)
+        if block < 1:
+            raise InputError("block", found=block, expected="at least 1 target at a time")
+        self.device = device
+        self.block = block
+        self.gram = Gram.of(gram)
+        self.targets = Targets.of(latents, self.gram.nsd_id, gram)
+        self.statistics = TargetStatistics.empty(len(self.targets))
+        self.alpha_grid = grid
+        self.alpha_loo_mse: np.ndarray | None = None
+        self.choice = "fixed"
+        self.solver: Solver
+        if alpha != "loo":
+            self.solver = OneAlpha(self.gram.matrix(device), alpha)
+        elif per_target:
+            self.choice = "loo per target"
+            self.solver = AlphaPerTarget(self.gram.spectrum(device), grid)
+        else:
+            self.choice = "loo"
+            best = self._best_alpha()
+            self.solver = OneAlpha(self.gram.matrix(device), best)
+
+    def _best_alpha(self) -> float:
+        """The alpha of the grid with the least leave-one-out squared error over all targets."""
+        n_images = len(self.gram.nsd_id)
+        blocks = self.targets.blocks(self.block, self.device, "choice of alpha")
+        target_gram = gram_matrix((part.centred for part in blocks), n_images, self.device)
+        errors = loo_squared_errors(
+            self.gram.spectrum(self.device), self.alpha_grid, target_gram
+        ).cpu()
+        self.alpha_loo_mse = errors.numpy() / (n_images * len(self.targets))
+        return self.alpha_grid[int(errors.argmin())]
+
+    def run(self, rows: torch.Tensor, sink: Sink) -> None:
+        """Solve all targets, block by block; ``rows`` are the solver's operator for the sink."""
+        squares = torch.zeros(1, dtype=torch.float64, device=self.device)
+        for part in self.targets.blocks(self.block, self.device, self.targets.feature):
+            solution = self.solver.solve(part.centred)
+            statistics = TargetStatistics.of(part, solution.alpha, solution.loo_residuals)
+            squares = squares + solution.loo_squared_errors
+            self.statistics.put(part.columns, statistics)
+            sink(part.columns, rows @ solution.coordinates, statistics)
+        if self.choice == "loo per target":
+            n_values = len(self.gram.nsd_id) * len(self.targets)
+            self.alpha_loo_mse = squares.cpu().numpy() / n_values
+        self._report()
+
+    def _report(self) -> None:
+        statistics = self.statistics
+        varies = statistics.target_std > 0
+        logger.info(
+            "%s: %d images, %d targets, of which %d constant (they copy their mean)",
+            self.targets.feature,
+            len(self.gram.nsd_id),
+            len(statistics),
+            (~varies).sum(),
+        )
+        if not varies.any():
+            return
+        logger.info(
+            "alpha (%s): median %g; leave-one-out: mean correlation %.4f, mean R2 %.4f",
+            self.choice,
+            np.median(statistics.alpha[varies]),
+            statistics.loo_correlation[varies].mean(),
+            statistics.loo_r2[varies].mean(),
+        )
+        if len(self.alpha_grid) > 1:
+            ends = self.alpha_grid[0], self.alpha_grid[-1]
+            at_an_end = np.isin(statistics.alpha[varies], ends).mean()
+            level = logging.WARNING if at_an_end > 0.5 else logging.INFO
+            text = "%.0f %% of the targets take the first or the last alpha of the grid (%g, %g)"
+            logger.log(level, text, 100 * at_an_end, *ends)
+
+    def write(self, file: h5py.File, weights: str) -> None:
+        """Store everything but the weights."""
+        file.create_dataset(ID, data=self.gram.nsd_id)
+        file.create_dataset("voxel_mean", data=self.gram.standardise.mean)
+        file.create_dataset("voxel_std", data=self.gram.standardise.std)
+        self.gram.voxels.write(file)
+        self.statistics.write(file)
+        if self.alpha_loo_mse is not None:
+            file.create_dataset("alpha_grid", data=self.alpha_grid)
+            file.create_dataset("alpha_loo_mse", data=self.alpha_loo_mse)
+        file.attrs.update(
+            self.gram.labels,
+            feature=self.targets.feature,
+            shape=self.targets.shape,
+            alpha_choice=self.choice,
+            weights=weights,
+        )
+
+
+def _create_weights(file: h5py.File, n_voxels: int, n_targets: int, dtype: str) -> h5py.Dataset:
+    """A dataset to be written and read by blocks of targets."""
+    chunks = (min(_CHUNK[0], n_voxels), min(_CHUNK[1], n_targets))
+    return file.create_dataset("weights", (n_voxels, n_targets), dtype=dtype, chunks=chunks)

@@ -1,0 +1,185 @@
+"""Training latents as regression targets, block by block, and their leave-one-out scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from nsdrecon.errors import InputError
+from nsdrecon.logs import progress
+from nsdrecon.ridge.responses import check_finite, is_constant, same_ids
+from nsdrecon.store import dataset, open_h5, read_ids, rows_of
+
+
+@dataclass(frozen=True)
+class TargetBlock:
+    """Consecutive targets: ``centred`` (n_train, n_block) float32, 0 where a target is constant.
+
+    ``mean`` and ``std`` (ddof 0; 0 if constant) are (n_block,) float64.
+    """
+
+    columns: slice
+    centred: torch.Tensor
+    mean: np.ndarray
+    std: np.ndarray
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Latents of a file (`nsdrecon.latent_files`), in the order of the training images.
+
+    Attributes
+    ----------
+    path
+        The file.
+    feature, shape
+        What a row is.
+    nsd_id
+        (n_train,) order of the rows.
+    rows
+        (n_train,) where they are in the file.
+    """
+
+    path: Path
+    feature: str
+    shape: tuple[int, ...]
+    nsd_id: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, path: str | Path, nsd_id: np.ndarray, reference: str | Path) -> Targets:
+        """The latents of a file, which stay there; ``nsd_id`` are the images of ``reference``.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, holds other images, or rows that are not of its shape.
+        """
+        available = read_ids(path)
+        same_ids(available, nsd_id, path, reference)
+        with open_h5(path) as file:
+            found = dataset(file, "latents").shape
+            feature = str(file.attrs.get("feature", ""))
+            shape = tuple(int(size) for size in file.attrs.get("shape", ()))
+        expected = (len(available), int(np.prod(shape)))
+        if found != expected:
+            raise InputError(
+                path, found=f"latents of shape {found}", expected=f"{expected} for shape {shape}"
+            )
+        return cls(Path(path), feature, shape, nsd_id, rows_of(nsd_id, available, path))
+
+    def __len__(self) -> int:
+        return int(np.prod(self.shape))
+
+    def blocks(
+        self, size: int, device: str | torch.device, description: str
+    ) -> Iterator[TargetBlock]:
+        """Blocks of at most ``size`` targets.
+
+        Raises
+        ------
+        InputError
+            If a latent is not finite; the image is named.
+        """
+        with open_h5(self.path) as file:
+            for start in progress(range(0, len(self), size), description=description, unit="block"):
+                columns = slice(start, min(start + size, len(self)))
+                latents = dataset(file, "latents")[:, columns][self.rows]
+                check_finite(latents, self.nsd_id, self.path, "latents")
+                yield _centre(columns, torch.from_numpy(latents).to(device))
+
+
+def _centre(columns: slice, latents: torch.Tensor) -> TargetBlock:
+    values = latents.double()
+    mean = values.mean(dim=0)
+    values -= mean
+    std = values.pow(2).mean(dim=0).sqrt()
+    constant = torch.from_numpy(is_constant(std.cpu().numpy(), mean.cpu().numpy())).to(std.device)
+    values[:, constant] = 0
+    std[constant] = 0
+    return TargetBlock(columns, values.float(), mean.cpu().numpy(), std.cpu().numpy())
+
+
+@dataclass(frozen=True)
+class TargetStatistics:
+    """What a weights file says of each target, (n_targets,) float64 each; see `nsdrecon.ridge`."""
+
+    alpha: np.ndarray
+    intercept: np.ndarray
+    target_std: np.ndarray
+    loo_mean: np.ndarray
+    loo_std: np.ndarray
+    loo_r2: np.ndarray
+    loo_correlation: np.ndarray
+
+    @classmethod
+    def empty(cls, n_targets: int) -> TargetStatistics:
+        """Room for the statistics of all targets."""
+        return cls(*(np.full(n_targets, np.nan) for _ in fields(cls)))
+
+    @classmethod
+    def of(
+        cls, block: TargetBlock, alpha: torch.Tensor, loo_residuals: torch.Tensor
+    ) -> TargetStatistics:
+        """Statistics of a block of targets from its leave-one-out residuals (n_train, n_block).
+
+        R2 is 1 - residual sum of squares / total sum of squares; the correlation is Pearson's,
+        between targets and their leave-one-out predictions. Both are not numbers for constant
+        targets.
+        """
+        predictions = block.centred - loo_residuals
+        mean = _mean(predictions)
+        variance = np.maximum(_mean(predictions**2) - mean**2, 0)
+        covariance = _mean(predictions * block.centred)  # the targets have mean 0
+        std = np.sqrt(variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = 1 - _mean(loo_residuals**2) / block.std**2
+            correlation = covariance / (std * block.std)
+        r2[block.std == 0] = np.nan
+        return cls(alpha.numpy(), block.mean, block.std, mean + block.mean, std, r2, correlation)
+
+    @classmethod
+    def read(cls, file: h5py.File) -> TargetStatistics:
+        """The statistics of an open weights file.
+
+        Raises
+        ------
+        InputError
+            If one is missing or they differ in length.
+        """
+        statistics = cls(*(dataset(file, field.name)[()] for field in fields(cls)))
+        for field in fields(cls):
+            shape = getattr(statistics, field.name).shape
+            if shape != statistics.alpha.shape:
+                raise InputError(
+                    file.filename,
+                    found=f"{field.name!r} of shape {shape}",
+                    expected=statistics.alpha.shape,
+                )
+        return statistics
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def part(self, columns: slice) -> TargetStatistics:
+        """The statistics of some of the targets; a view."""
+        return TargetStatistics(*(getattr(self, field.name)[columns] for field in fields(self)))
+
+    def put(self, columns: slice, block: TargetStatistics) -> None:
+        """Fill in the statistics of a block of targets."""
+        for field in fields(self):
+            getattr(self, field.name)[columns] = getattr(block, field.name)
+
+    def write(self, file: h5py.File) -> None:
+        """Store in an open weights file."""
+        for field in fields(self):
+            file.create_dataset(field.name, data=getattr(self, field.name))
+
+
+def _mean(values: torch.Tensor) -> np.ndarray:
+    return values.mean(dim=0, dtype=torch.float64).cpu().numpy()

@@ -1,0 +1,33 @@
+"""Getting files from elsewhere: whole, verified, resumable.
+
+Modules
+-------
+s3
+    Objects of a bucket (NSD's, or a mirror of it).
+ranges
+    The images of a few subjects out of the remote stimulus file.
+https
+    Single files from a web server.
+weights
+    Pretrained models: where they are, and repositories of the Hugging Face hub.
+manifest
+    What was fetched, from where, with which checksum; checking it again; what is still to come.
+guards
+    Terms of use, encryption, names that must stay inside their folder.
+parts
+    What all of them share: a file fetched in parts, concurrently, that survives interruptions.
+
+How bytes are vouched for
+-------------------------
+A file gets its final name only after one of these has held for all of it:
+
+1. a checksum of the whole file: a known SHA-256, or the ETag of an S3 object, which is the MD5 of
+   the object or of its upload parts' MD5s;
+2. where there is none (a range of a file, a model without a published checksum): TLS, which
+   authenticates every record between the server and this process, so that a byte that changes on
+   the way breaks the connection and is asked for again;
+3. where there is no TLS either (a mirror of one's own reached by plain HTTP): every part is fetched
+   until two fetches agree.
+
+Ranged requests carry ``If-Match``, so that all parts belong to the same version of the file.
+"""

@@ -1,0 +1,220 @@
+"""What was fetched, from where, with which checksum; and what is still to come."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from nsdrecon import store
+from nsdrecon.errors import InputError, listing
+from nsdrecon.transfer import checksums
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One fetched file.
+
+    Parameters
+    ----------
+    file
+        Path, as the workflow names it.
+    bytes
+        Its length.
+    checksum
+        ``<kind>:<value>``, see `checksums`.
+    source
+        Where it came from.
+    when
+        When it was complete, UTC, ISO 8601.
+    """
+
+    file: str
+    bytes: int
+    checksum: str
+    source: str
+    when: str
+
+
+COLUMNS = [field.name for field in fields(Record)]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what its record says."""
+
+    file: str
+    found: str
+    expected: str
+
+
+def record_of(path: str | Path, source: str, checksum: str | None = None) -> Record:
+    """The record of a file that is there.
+
+    Without a checksum its SHA-256 is computed: what is not published is recorded on first use.
+    """
+    status = Path(path).stat()
+    when = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    checksum = checksum or checksums.compute(path, "sha256")
+    return Record(str(path), status.st_size, checksum, source, when)
+
+
+def write_manifest(path: str | Path, records: Iterable[Record]) -> None:
+    """Write records as a table sorted by file, all or nothing.
+
+    Raises
+    ------
+    InputError
+        If a file is recorded twice with different contents.
+    """
+    known: dict[str, Record] = {}
+    for record in records:
+        before = known.setdefault(record.file, record)
+        if (before.bytes, before.checksum) != (record.bytes, record.checksum):
+            raise InputError(path, found=f"{record.file} with two checksums", expected="one")
+    rows = [asdict(known[file]) for file in sorted(known)]
+    store.write_table(path, pd.DataFrame(rows, columns=COLUMNS))
+
+
+def read_manifest(path: str | Path) -> list[Record]:
+    """Read the records of a table made by `write_manifest`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or lacks a column.
+    """
+    table = store.read_table(path, COLUMNS)
+    return [
+        Record(str(file), int(size), str(checksum), str(source), str(when))
+        for file, size, checksum, source, when in table[COLUMNS].itertuples(index=False)
+    ]
+
+
+def merge_manifests(paths: Sequence[str | Path], output: str | Path) -> None:
+    """Join the tables of many downloads into one."""
+    write_manifest(output, (record for path in paths for record in read_manifest(path)))
+
+
+def recorded_checksum(path: str | Path, file: str | Path) -> str | None:
+    """The checksum a manifest has for a file; None without a manifest or a record."""
+    if not Path(path).is_file():
+        return None
+    found = {record.file: record.checksum for record in read_manifest(path)}
+    return found.get(str(file))
+
+
+def verify(records: Iterable[Record], temporary: Collection[str] = ()) -> list[Damage]:
+    """Read every recorded file again and compare it with its record.
+
+    Parameters
+    ----------
+    records
+        What should be there.
+    temporary
+        Files that may be gone, because the workflow removes them once they are used.
+
+    Returns
+    -------
+    list of Damage
+        One entry for each file that is missing, or has another length or checksum.
+    """
+    damages = []
+    for record in records:
+        path = Path(record.file)
+        if not path.is_file():
+            if record.file not in temporary:
+                damages.append(Damage(record.file, "no file", f"{record.bytes} bytes"))
+            continue
+        size = path.stat().st_size
+        if size != record.bytes:
+            damages.append(Damage(record.file, f"{size} bytes", f"{record.bytes} bytes"))
+        elif not checksums.matches(path, record.checksum):
+            found = checksums.compute(path, record.checksum.partition(":")[0])
+            damages.append(Damage(record.file, found, record.checksum))
+        logger.info(
+            "%s: %s",
+            record.file,
+            "damaged" if damages and damages[-1].file == record.file else "whole",
+        )
+    return damages
+
+
+def require_intact(path: str | Path, temporary: Collection[str] = ()) -> None:
+    """Verify all files of a manifest.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged; all damaged files are named.
+    """
+    damages = verify(read_manifest(path), temporary)
+    for damage in damages:
+        logger.error("%s: found %s; expected %s", *astuple(damage))
+    if damages:
+        files = [damage.file for damage in damages]
+        raise InputError(
+            path,
+            found=f"{len(damages)} damaged files: {listing(files, 20)}",
+            expected="every file as it was fetched",
+            remedy="Remove these files and run again: only they are fetched.",
+        )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A file a run needs.
+
+    Parameters
+    ----------
+    subject
+        Whose it is, or "all subjects".
+    file
+        Path it will have.
+    travels
+        Bytes that are fetched for it.
+    stored
+        Bytes that stay on disk for it at the end of the run (fewer where the raw file is removed
+        after use).
+    """
+
+    subject: str
+    file: str
+    travels: int
+    stored: int
+
+
+def preflight(plan: Iterable[Planned]) -> pd.DataFrame:
+    """How much will travel and be stored, before anything starts.
+
+    Parameters
+    ----------
+    plan
+        What the run needs; a file that is there already does not travel.
+
+    Returns
+    -------
+    DataFrame
+        A row a subject and a last row "total": ``subject``, ``files``, ``here`` (files that are
+        there already), ``travel_gb``, ``stored_gb`` (10^9 bytes).
+    """
+    rows: dict[str, list[float]] = {}
+    for item in plan:
+        here = Path(item.file).is_file()
+        counts = (1, here, 0.0 if here else item.travels / 1e9, item.stored / 1e9)
+        for subject in (item.subject, "total"):
+            row = rows.setdefault(subject, [0, 0, 0.0, 0.0])
+            rows[subject] = [a + b for a, b in zip(row, counts, strict=True)]
+    order = [*sorted(subject for subject in rows if subject != "total"), "total"]
+    table = pd.DataFrame(
+        [[subject, *rows.get(subject, [0, 0, 0.0, 0.0])] for subject in order],
+        columns=["subject", "files", "here", "travel_gb", "stored_gb"],
+    )
+    logger.info("before anything starts:\n%s", table.to_string(index=False, float_format="%.3f"))
+    return table

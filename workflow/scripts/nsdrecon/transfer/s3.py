@@ -1,0 +1,383 @@
+"""Objects of an S3 bucket: unsigned by default, verified by ETag or SHA-256."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore import UNSIGNED
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from nsdrecon.errors import InputError
+from nsdrecon.transfer import checksums
+from nsdrecon.transfer.guards import TERMS_OF_USE, require_https
+from nsdrecon.transfer.manifest import Record, record_of
+from nsdrecon.transfer.parts import (
+    Interruption,
+    PartialFile,
+    Patience,
+    TransferError,
+    Unreachable,
+    fetch_file,
+    persist,
+    read_chunks,
+    split,
+)
+
+logger = logging.getLogger(__name__)
+
+REGION = "us-east-2"
+WORKERS = 10
+PATIENCE = 300.0
+TIMEOUT = 30.0
+UNREACHABLE_PATIENCE = 20.0
+PART_SIZE = 8 << 20
+LARGEST_PART = 16 << 20
+MD5_ETAG = re.compile(r"[0-9a-f]{32}(-[1-9]\d*)?")
+FAULTS = (BotoCoreError, ClientError, HTTPError, ResponseParserError)
+# Timeouts, resets and short answers; TLS records, or XML, damaged on the way.
+TRANSIENT = (HTTPClientError, HTTPError, IncompleteReadError, ResponseParserError, SSLError)
+TRANSIENT_CODES = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"}
+
+
+@dataclass(frozen=True)
+class RemoteObject:
+    """An object of a bucket, as it is now.
+
+    Parameters
+    ----------
+    bucket, key
+        Where it is.
+    size
+        Bytes.
+    etag
+        Without quotes.
+    checksum
+        ``md5:...`` or ``etag-<part size>:...``; None where the ETag is not an MD5, as for objects
+        encrypted with keys of one's own.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    checksum: str | None
+
+    @property
+    def label(self) -> str:
+        """``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Bucket:
+    """A bucket to read from.
+
+    Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``), certificates of a
+    private authority from ``AWS_CA_BUNDLE``.
+
+    Parameters
+    ----------
+    name
+        Bucket.
+    endpoint
+        URL of an S3 server of one's own (a mirror); default is Amazon's.
+    region
+        Region of the bucket.
+    anonymous
+        Do not sign requests. A public bucket can refuse requests signed with the credentials that
+        happen to be on the machine.
+    profile
+        Named credentials (``~/.aws``); implies signed requests.
+    workers
+        Concurrent requests.
+    patience
+        Seconds without any byte after which a transfer is given up.
+    timeout
+        Seconds without any byte after which a request is made again.
+
+    Raises
+    ------
+    InputError
+        If the profile does not exist or the endpoint is no URL.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        endpoint: str | None = None,
+        region: str = REGION,
+        anonymous: bool = True,
+        profile: str | None = None,
+        workers: int = WORKERS,
+        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        if endpoint is not None:
+            require_https(endpoint, own_server=True)
+        self.name = name
+        self.endpoint = endpoint
+        self.signed = profile is not None or not anonymous
+        self.workers = workers
+        self.patience = patience
+        config = Config(
+            signature_version=None if self.signed else UNSIGNED,
+            connect_timeout=min(timeout, 10.0),
+            read_timeout=timeout,
+            max_pool_connections=workers,
+            # Retries are ours (parts.Patience): one rule for requests and for what breaks midway.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            # Nor does boto3 check what it can only check for some objects: the ETag covers all.
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "auto" if endpoint is None else "path"},
+        )
+        try:
+            session = boto3.Session(profile_name=profile, region_name=region)
+        except ProfileNotFound as error:
+            raise InputError(
+                f"profile {profile!r}", found="no such profile", expected="a profile in ~/.aws"
+            ) from error
+        self.client: BaseClient = session.client("s3", endpoint_url=endpoint, config=config)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the bytes travel by TLS."""
+        return self.client.meta.endpoint_url.startswith("https://")
+
+    def describe(self, key: str) -> RemoteObject:
+        """Size and version of an object.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read (403, 404, no such bucket): at once, with the remedy.
+        TransferError
+            If the endpoint cannot be reached.
+        """
+        head = self._head(key)
+        size, etag = head["ContentLength"], head["ETag"].strip('"')
+        kind = None
+        if MD5_ETAG.fullmatch(etag) and not _has_own_encryption(head):
+            kind = self._part_kind(key, size, int(etag[33:])) if "-" in etag else "md5"
+        if kind is None:
+            logger.warning("s3://%s/%s: its ETag %s is not a checksum", self.name, key, etag)
+        return RemoteObject(self.name, key, size, etag, kind and f"{kind}:{etag}")
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """Bytes of each object, by key; errors as for `describe`."""
+        keys = list(keys)
+        with ThreadPoolExecutor(self.workers) as pool:
+            heads = list(pool.map(self._head, keys))
+        return {key: head["ContentLength"] for key, head in zip(keys, heads, strict=True)}
+
+    def _part_kind(self, key: str, size: int, n_parts: int) -> str | None:
+        """``etag-<part size>`` if the size of the first part explains the number of parts."""
+        try:
+            first = self._head(key, PartNumber=1)["ContentLength"]
+        except InputError:
+            return None  # a server that does not know part numbers; others ignore them
+        return f"etag-{first}" if first and math.ceil(size / first) == n_parts else None
+
+    def _head(self, key: str, **arguments: object) -> dict:
+        def ask() -> dict:
+            try:
+                return self.client.head_object(Bucket=self.name, Key=key, **arguments)
+            except FAULTS as error:
+                raise self.explain(key, self._with_code(key, error)) from error
+
+        label = f"s3://{self.name}/{key}"
+        return persist(ask, Patience(self.patience, label, unreachable=UNREACHABLE_PATIENCE))
+
+    def _with_code(self, key: str, error: Exception) -> Exception:
+        """The same refusal with its code: the answer to HEAD has no body, that to GET does."""
+        if isinstance(error, ClientError) and _status(error) in (403, 404):
+            try:
+                self.client.get_object(Bucket=self.name, Key=key, Range="bytes=0-0")
+            except FAULTS as reason:
+                return reason
+        return error
+
+    def explain(self, key: str, error: Exception) -> Exception:
+        """What a fault of boto3 means: `Interruption` if it may pass, else an error that says."""
+        label = f"s3://{self.name}/{key}"
+        server = self.endpoint or "Amazon S3"
+        if isinstance(error, ClientError):
+            return self._refusal(label, error)
+        if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return InputError(
+                server,
+                found=f"a certificate that does not verify ({error})",
+                expected="a trusted server",
+                remedy="If its authority is your institute's, set AWS_CA_BUNDLE.",
+            )
+        if isinstance(error, NoCredentialsError | PartialCredentialsError):
+            return InputError(
+                label,
+                found="no credentials to sign requests with",
+                expected="credentials in ~/.aws or in the environment",
+                remedy="Or read without signing (anonymous: true).",
+            )
+        if isinstance(error, NoConnection) and not isinstance(error, SSLError):
+            return Unreachable(f"{type(error).__name__}: {error}")
+        if isinstance(error, TRANSIENT):
+            return Interruption(f"{type(error).__name__}: {error}")
+        return TransferError(f"{label}: {error}")
+
+    def _refusal(self, label: str, error: ClientError) -> Exception:
+        status, code = _status(error), error.response.get("Error", {}).get("Code", "")
+        found = f"{code} (HTTP {status}) from {self.endpoint or 'Amazon S3'}"
+        if status >= 500 or status in (408, 429) or code in TRANSIENT_CODES:
+            return Interruption(found)
+        if status in (412, 416):
+            return TransferError(
+                f"{label}: the object changed while it was fetched ({found}). Run again."
+            )
+        if code == "NoSuchBucket":
+            expected = f"a bucket {self.name!r}"
+            remedy = "Check the names of bucket and endpoint in the config."
+        elif status == 404:
+            expected = "an object of this key"
+            remedy = "Check subject, session and beta version; a mirror may hold only some of NSD."
+        elif code == "RequestTimeTooSkewed":
+            expected, remedy = "a clock that is right", "Set this machine's clock."
+        elif status in (401, 403):
+            expected = "permission to read it"
+            remedy = (
+                "Requests were signed with your credentials, which a public bucket can refuse: "
+                "try anonymous: true, or another profile."
+                if self.signed
+                else "Requests were not signed. Amazon also answers so when there is no such key: "
+                "check it. A mirror may want credentials (profile). Access to NSD itself is asked "
+                f"for at {TERMS_OF_USE}."
+            )
+        else:
+            expected, remedy = "the object", "Check region, endpoint and key in the config."
+        return InputError(label, found=found, expected=expected, remedy=remedy)
+
+
+class ObjectSource:
+    """The bytes of one version of an object (`parts.Source`)."""
+
+    def __init__(self, bucket: Bucket, remote: RemoteObject) -> None:
+        self.bucket = bucket
+        self.remote = remote
+        self.label = remote.label
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
+        last = start + length - 1
+        try:
+            answer = self.bucket.client.get_object(
+                Bucket=self.remote.bucket,
+                Key=self.remote.key,
+                Range=f"bytes={start}-{last}",
+                IfMatch=f'"{self.remote.etag}"',
+            )
+            with closing(answer["Body"]) as body:
+                expected = f"bytes {start}-{last}/{self.remote.size}"
+                if answer.get("ContentRange") != expected:
+                    raise Interruption(f"{answer.get('ContentRange')} in place of {expected}")
+                yield from read_chunks(body.read, length)
+        except FAULTS as error:
+            raise self.bucket.explain(self.remote.key, error) from error
+
+
+def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | None = None) -> Record:
+    """Fetch an object to a file, whole and verified.
+
+    What an interrupted run left is used. A file that is there already and has the object's
+    checksum is kept.
+
+    Parameters
+    ----------
+    bucket
+        Where the object is.
+    key
+        Its key.
+    path
+        The file.
+    sha256
+        Its SHA-256, where known; otherwise the object's ETag is recomputed.
+
+    Returns
+    -------
+    Record
+        What was fetched.
+
+    Raises
+    ------
+    InputError
+        If the object cannot be read, does not have its checksum after a second fetch of every
+        part, or does not fit on the disk.
+    TransferError
+        If the network fails for longer than the patience lasts; running again continues.
+    """
+    path = Path(path)
+    remote = bucket.describe(key)
+    checksum = f"sha256:{sha256.lower()}" if sha256 else remote.checksum
+    if path.is_file() and _is_whole(path, remote.size, checksum):
+        logger.info("%s: %s is whole", remote.label, path)
+        return record_of(path, remote.label, checksum)
+    part_size = _part_size(remote)
+    parts = split(remote.size, part_size)
+
+    def intact(file: PartialFile) -> bool:
+        if checksum is None:
+            return True
+        if checksum == f"etag-{part_size}:{remote.etag}":
+            md5s = [file.md5[index] for index in range(len(parts))]
+            return checksums.of_parts(md5s) == remote.etag
+        return checksums.matches(file.data, checksum)
+
+    fetch_file(
+        ObjectSource(bucket, remote),
+        path,
+        parts,
+        identity={"size": remote.size, "etag": remote.etag, "part_size": part_size},
+        checksum=checksum,
+        intact=intact,
+        workers=bucket.workers,
+        patience=bucket.patience,
+        twice=checksum is None and not bucket.encrypted,
+    )
+    return record_of(path, remote.label, checksum)
+
+
+def _part_size(remote: RemoteObject) -> int:
+    """The upload's part size if it makes handy parts, so that their MD5s make the ETag."""
+    kind = (remote.checksum or "").partition(":")[0]
+    size = int(kind[5:]) if kind.startswith("etag-") else remote.size
+    return size if 0 < size <= LARGEST_PART else PART_SIZE
+
+
+def _is_whole(path: Path, size: int, checksum: str | None) -> bool:
+    return path.stat().st_size == size and (checksum is None or checksums.matches(path, checksum))
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def _has_own_encryption(head: dict) -> bool:
+    return head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head

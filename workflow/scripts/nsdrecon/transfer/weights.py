@@ -1,0 +1,412 @@
+"""Pretrained models: where they are, and repositories of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+
+from nsdrecon.errors import InputError, listing
+from nsdrecon.transfer import checksums
+from nsdrecon.transfer.guards import local_path, require_https
+from nsdrecon.transfer.manifest import Record, record_of
+from nsdrecon.transfer.parts import TransferError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A single file of pretrained weights (or of data they need).
+
+    Parameters
+    ----------
+    url
+        Where its authors keep it.
+    size
+        Bytes, where known.
+    sha256
+        Its SHA-256, or the beginning of it that its authors put into its name; None where none
+        is published: it is then recorded on first use.
+    """
+
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class ModelRepository:
+    """Files of a repository of the Hugging Face hub, at one commit.
+
+    Parameters
+    ----------
+    repository
+        ``owner/name``.
+    revision
+        Commit.
+    patterns
+        Which files, as shell patterns.
+    """
+
+    repository: str
+    revision: str
+    patterns: tuple[str, ...]
+
+
+FILES = {
+    "vdvae": ModelFile(
+        "https://openaipublic.blob.core.windows.net/very-deep-vaes-assets/vdvae-assets-2/"
+        "imagenet64-iter-1600000-model-ema.th"
+    ),
+    "clip-vit-l-14": ModelFile(
+        "https://openaipublic.azureedge.net/clip/models/"
+        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt",
+        932_768_134,
+        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+    ),
+    "alexnet": ModelFile(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        244_408_911,
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    ),
+    "inception-v3": ModelFile(
+        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth", None, "0cc3c7bd"
+    ),
+    "efficientnet-b1-v1": ModelFile(
+        "https://download.pytorch.org/models/efficientnet_b1_rwightman-bac287d4.pth",
+        None,
+        "bac287d4",
+    ),
+    "efficientnet-b1-v2": ModelFile(
+        "https://download.pytorch.org/models/efficientnet_b1-c27df63c.pth", None, "c27df63c"
+    ),
+    "swav": ModelFile("https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"),
+    # The bucket's own name (images.cocodataset.org) has no certificate that fits it.
+    "coco-annotations": ModelFile(
+        "https://s3.amazonaws.com/images.cocodataset.org/annotations/annotations_trainval2017.zip",
+        252_907_541,
+        "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
+    ),
+}
+"""Single files by name. Sizes and checksums are given where their publishers or several
+independent copies state them."""
+
+_STABLE_DIFFUSION = (
+    "model_index.json",
+    "scheduler/*.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/*",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
+REPOSITORIES = {
+    "stable-diffusion-v1-4": ModelRepository(
+        "CompVis/stable-diffusion-v1-4",
+        "133a221b8aa7292a167afc5127cb63fb5005638b",
+        _STABLE_DIFFUSION,
+    ),
+    "stable-diffusion-v1-5": ModelRepository(
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        _STABLE_DIFFUSION,
+    ),
+    "versatile-diffusion": ModelRepository(
+        "shi-labs/versatile-diffusion",
+        "2926f8e11ea526b562cd592b099fcf9c2985d0b7",
+        (
+            "model_index.json",
+            "scheduler/*.json",
+            "tokenizer/*",
+            *(
+                f"{part}/*"
+                for part in ("image_encoder", "image_unet", "text_encoder", "text_unet", "vae")
+            ),
+        ),
+    ),
+    "clip-vit-large-patch14": ModelRepository(
+        "openai/clip-vit-large-patch14",
+        "32bd64288804d66eefd0ccbe215aa642df71cc41",
+        ("*.json", "*.txt", "model.safetensors"),
+    ),
+}
+"""Repositories by name."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a repository, as the hub describes it.
+
+    Parameters
+    ----------
+    path
+        Name in the repository.
+    size
+        Bytes.
+    sha256
+        For large files; None for files kept in git itself.
+    git_sha1
+        Git's name of the file's contents.
+    """
+
+    path: str
+    size: int
+    sha256: str | None
+    git_sha1: str
+
+
+def list_hub(
+    repository: str,
+    revision: str,
+    patterns: Sequence[str] = (),
+    *,
+    token: str | None = None,
+    endpoint: str | None = None,
+) -> list[HubFile]:
+    """The files of a repository at a commit; parameters and errors as for `download_hub`."""
+    if endpoint is not None:
+        require_https(endpoint, own_server=True)
+    with _hub_errors(repository, revision):
+        tree = HfApi(endpoint=endpoint, token=token).list_repo_tree(
+            repository, recursive=True, revision=revision
+        )
+        every = [
+            HubFile(item.path, item.size, item.lfs and item.lfs.sha256, item.blob_id)
+            for item in tree
+            if isinstance(item, RepoFile)
+        ]
+    files = [
+        file for file in every if not patterns or any(fnmatchcase(file.path, p) for p in patterns)
+    ]
+    for pattern in patterns:
+        if not any(fnmatchcase(file.path, pattern) for file in files):
+            raise InputError(
+                f"{repository}@{revision}",
+                found=f"no file like {pattern!r} among {listing(file.path for file in every)}",
+                expected="the files of the model",
+                remedy="Another revision may have them.",
+            )
+    return files
+
+
+def download_hub(
+    repository: str,
+    revision: str,
+    folder: str | Path,
+    patterns: Sequence[str] = (),
+    *,
+    token: str | None = None,
+    endpoint: str | None = None,
+) -> list[Record]:
+    """Fetch files of a repository at one commit into a folder, whole and verified.
+
+    Files that are there already and are whole are kept, damaged ones are fetched again.
+
+    Parameters
+    ----------
+    repository
+        ``owner/name``.
+    revision
+        Commit. (A branch or a tag works, but is not the same tomorrow.)
+    folder
+        Where the files go, by their names in the repository.
+    patterns
+        Which files, as shell patterns; all by default.
+    token
+        Of an account that may read a gated repository; by default the one ``hf auth login`` kept.
+    endpoint
+        Address of a mirror of the hub; default as huggingface_hub has it.
+
+    Returns
+    -------
+    list of Record
+        The files; checksums are SHA-256.
+
+    Raises
+    ------
+    InputError
+        If the repository is gated, moved or misspelt, the revision or the files do not exist, or
+        a file is not what the hub says.
+    TransferError
+        If the hub cannot be reached, or fails.
+    """
+    folder = Path(folder)
+    files = list_hub(repository, revision, patterns, token=token, endpoint=endpoint)
+    missing = []
+    for file in files:
+        path = local_path(folder, file.path)
+        if _damage(path, file):
+            path.unlink(missing_ok=True)
+            missing.append(file.path)
+    logger.info("%s: fetching %d of %d files", repository, len(missing), len(files))
+    if missing:
+        with _hub_errors(repository, revision):
+            snapshot_download(
+                repository,
+                revision=revision,
+                local_dir=folder,
+                allow_patterns=missing,
+                token=token,
+                endpoint=endpoint,
+            )
+    return check_hub(files, folder, f"{endpoint or constants.ENDPOINT}/{repository}@{revision}")
+
+
+def check_hub(files: Sequence[HubFile], folder: str | Path, source: str) -> list[Record]:
+    """Records of files that are as the hub describes them, also in a folder the user brought.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is not what the hub says; all of them are named.
+    """
+    paths = {file: local_path(folder, file.path) for file in files}
+    damages = {file.path: _damage(path, file) for file, path in paths.items()}
+    damages = {name: found for name, found in damages.items() if found}
+    if damages:
+        raise InputError(
+            folder,
+            found=listing((f"{name}: {found}" for name, found in damages.items()), 20),
+            expected=f"the files of {source}",
+            remedy="Remove them and run again.",
+        )
+    return [
+        record_of(path, f"{source}/{file.path}", file.sha256 and f"sha256:{file.sha256}")
+        for file, path in paths.items()
+    ]
+
+
+def check_folder(folder: str | Path, patterns: Sequence[str]) -> list[Record]:
+    """Records of a model's files in a folder the user brought, without asking the hub.
+
+    Their SHA-256 are recorded, so that later changes are noticed.
+
+    Raises
+    ------
+    InputError
+        If no file fits one of the patterns.
+    """
+    folder = Path(folder)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    missing = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
+    if missing:
+        raise InputError(
+            folder,
+            found=f"files {listing(sorted(names)) or '(none)'}",
+            expected=f"also files like {listing(missing, 20)}",
+        )
+    wanted = [name for name in sorted(names) if any(fnmatchcase(name, p) for p in patterns)]
+    return [record_of(folder / name, str(folder)) for name in wanted]
+
+
+def check_file(path: str | Path, model: ModelFile) -> Record:
+    """The record of a single file the user brought, after the checks a download would get.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or has another length or checksum.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, found="no file", expected=model.name)
+    size = path.stat().st_size
+    if model.size not in (None, size):
+        raise InputError(path, found=f"{size} bytes", expected=f"{model.size} as {model.url}")
+    record = record_of(path, str(path))
+    if model.sha256 and not record.checksum.startswith(f"sha256:{model.sha256}"):
+        raise InputError(
+            path, found=record.checksum, expected=f"sha256:{model.sha256} as {model.url}"
+        )
+    return record
+
+
+def _damage(path: Path, file: HubFile) -> str | None:
+    """What is wrong with a local file; None if nothing is."""
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size != file.size:
+        return f"{path.stat().st_size} bytes in place of {file.size}"
+    if file.sha256:
+        intact = checksums.matches(path, f"sha256:{file.sha256}")
+    else:
+        content = path.read_bytes()
+        header = f"blob {len(content)}\0".encode()
+        intact = hashlib.sha1(header + content, usedforsecurity=False).hexdigest() == file.git_sha1
+    return None if intact else "another checksum"
+
+
+@contextmanager
+def _hub_errors(repository: str, revision: str) -> Iterator[None]:
+    """Say what a fault of the hub means, and what to do."""
+    label = f"{repository}@{revision}"
+    elsewhere = "or give a local folder that has the files."
+    try:
+        yield
+    except GatedRepoError as error:
+        raise InputError(
+            label,
+            found="a gated repository",
+            expected="an account that may read it",
+            remedy=f"Accept its conditions at https://huggingface.co/{repository}, then log in "
+            f"with `hf auth login` (or set HF_TOKEN); {elsewhere}",
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise InputError(
+            label,
+            found="no such repository (or a private one)",
+            expected="a repository that can be read",
+            remedy="It may have been moved or removed: set the name and revision of a copy, "
+            + elsewhere,
+        ) from error
+    except RevisionNotFoundError as error:
+        raise InputError(
+            label,
+            found="no such revision",
+            expected="a commit of the repository",
+            remedy=f"Set one that exists, {elsewhere}",
+        ) from error
+    except OfflineModeIsEnabled as error:
+        raise InputError(
+            "HF_HUB_OFFLINE",
+            found="1",
+            expected="unset while models are fetched",
+            remedy="Fetch them on a node with internet access, with this variable unset.",
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (408, 429) or status >= 500:
+            raise TransferError(f"{label}: HTTP {status} from the hub. Run again.") from error
+        raise InputError(
+            label,
+            found=f"HTTP {status} from the hub ({error})",
+            expected="the files of the repository",
+            remedy=f"Check token and network, {elsewhere}",
+        ) from error
+    except httpx2.HTTPError as error:
+        raise TransferError(f"{label}: {type(error).__name__} ({error}). Run again.") from error

@@ -1,0 +1,53 @@
+"""What extraction and decoding share: precision, batches, and the check for non-finite numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nsdrecon.errors import InputError
+from nsdrecon.vdvae.model import VDVAE
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@contextmanager
+def inference(model: VDVAE, precision: Precision) -> Iterator[torch.device]:
+    """No gradients, and convolutions in the precision asked for; gives the model's device.
+
+    float32 means float32 on a GPU too: TensorFloat-32, which PyTorch allows in convolutions by
+    default, rounds to 10 bits.
+    """
+    if precision not in ("float32", "bfloat16"):
+        raise InputError("precision", found=precision, expected="float32 or bfloat16")
+    device = model.decoder.gain.device
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+        torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"),
+    ):
+        yield device
+
+
+def noise_of(
+    draw: Callable[..., np.ndarray], shape: tuple[int, ...], keys: list[tuple], device: torch.device
+) -> Tensor:
+    """Noise for a batch, one key an image: shape (len(keys), *shape)."""
+    return torch.from_numpy(np.stack([draw(shape, *key) for key in keys])).to(device)
+
+
+def check_finite(values: Tensor, nsd_id: np.ndarray, what: str) -> None:
+    """Raise an InputError that names the images whose values (n, ...) are not all finite."""
+    finite = torch.isfinite(values).flatten(1).all(dim=1).cpu().numpy()
+    if not finite.all():
+        raise InputError(
+            f"image nsd_id {', '.join(map(str, nsd_id[~finite]))}",
+            found=f"NaN or infinity in {what}",
+            expected="finite numbers",
+            remedy="Check the checkpoint, or use precision float32.",
+        )

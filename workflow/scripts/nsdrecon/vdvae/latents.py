@@ -1,0 +1,128 @@
+"""Latents of seen images: the regression targets of stage 1."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike
+
+from nsdrecon import randomness
+from nsdrecon.errors import InputError
+from nsdrecon.logs import progress
+from nsdrecon.store import unique_ids
+from nsdrecon.vdvae import preprocessing
+from nsdrecon.vdvae.inference import Precision, check_finite, inference, noise_of
+from nsdrecon.vdvae.model import VDVAE, Gaussian
+
+logger = logging.getLogger(__name__)
+
+
+def extract_latents(
+    model: VDVAE,
+    images: np.ndarray,
+    nsd_id: np.ndarray,
+    *,
+    n_layers: int | None = None,
+    latent: Literal["sample", "mean"] = "sample",
+    seed: int = 0,
+    batch_size: int = 8,
+    precision: Precision = "float32",
+    dtype: DTypeLike = np.float32,
+) -> np.ndarray:
+    """Latents of images from the posteriors of the first layers, the others never being run.
+
+    The posterior of a layer depends on the latents chosen before it. Each image's noise is keyed by
+    (seed, nsd_id, layer), so its latents do not depend on the batch, the shard or the order.
+
+    Parameters
+    ----------
+    images
+        uint8, shape (n, H, W, 3), any size; an h5py dataset will do, it is read by batch.
+    nsd_id
+        Shape (n,), unique.
+    n_layers
+        Layers to keep (published: the first 31 of 75); default all.
+    latent
+        ``sample`` draws from each posterior (as published), ``mean`` takes its mean.
+    precision
+        Of the convolutions.
+    dtype
+        Of the result: float32, or float16, the error of which is logged.
+
+    Returns
+    -------
+    Shape (n, n_latents): layers in order, each flattened (C, H, W).
+
+    Raises
+    ------
+    InputError
+        If activations are not finite, or a latent is beyond float16; the image is named.
+    """
+    if latent not in ("sample", "mean"):
+        raise InputError("latent", found=latent, expected="sample or mean")
+    nsd_id = unique_ids(nsd_id, "images")
+    if len(images) != len(nsd_id):
+        raise InputError("images", found=f"{len(images)} images", expected=f"{len(nsd_id)} ids")
+    n_layers = model.config.n_latent_layers(n_layers)
+    latents = np.empty((len(nsd_id), model.config.n_latents(n_layers)), dtype=np.float32)
+    with inference(model, precision):
+        for start in progress(
+            range(0, len(nsd_id), batch_size), description="VDVAE latents", unit="batch"
+        ):
+            rows = slice(start, start + batch_size)
+            latents[rows] = _batch_latents(
+                model, images[rows], nsd_id[rows], n_layers, seed if latent == "sample" else None
+            )
+    return _as_stored(latents, nsd_id, np.dtype(dtype))
+
+
+def _batch_latents(
+    model: VDVAE, images: np.ndarray, nsd_id: np.ndarray, n_layers: int, seed: int | None
+) -> np.ndarray:
+    """Latents of one batch, (n, n_latents); posterior means if there is no seed."""
+    device = model.decoder.gain.device
+    pixels = preprocessing.normalise(preprocessing.resize(images, model.config.image_size))
+    latents = []
+
+    def choose(layer: int, _prior: Gaussian, posterior: Gaussian | None) -> torch.Tensor:
+        posterior = posterior.float()
+        if seed is None:
+            z = posterior.mean
+        else:
+            keys = [(seed, "vdvae-posterior", int(image), layer) for image in nsd_id]
+            z = posterior.at(noise_of(randomness.normal, posterior.mean.shape[1:], keys, device))
+        latents.append(z.flatten(1))
+        return z
+
+    activations = model.encoder(torch.from_numpy(pixels).to(device))
+    model.decoder(len(nsd_id), choose, activations=activations, n_layers=n_layers)
+    # Checked after the walk, so that a GPU does not wait for the check of each layer.
+    for layer, z in enumerate(latents):
+        check_finite(z, nsd_id, f"the latent of VDVAE layer {layer + 1}")
+    return torch.cat(latents, dim=1).cpu().numpy()
+
+
+def _as_stored(latents: np.ndarray, nsd_id: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Latents in the type they are stored in; what float16 loses is measured and logged."""
+    if dtype == np.float32:
+        return latents
+    if dtype != np.float16:
+        raise InputError("type of the latents", found=dtype, expected="float32 or float16")
+    too_large = np.abs(latents).max(axis=1, initial=0) > np.finfo(np.float16).max
+    if too_large.any():
+        raise InputError(
+            f"image nsd_id {nsd_id[too_large][0]}",
+            found="a latent beyond the range of float16",
+            expected="storage as float32",
+        )
+    stored = latents.astype(np.float16)
+    error = float(np.sqrt(np.mean((stored - latents) ** 2, dtype=np.float64)))
+    logger.info(
+        "stored as float16: RMS error %.2e, %.2e of the latents' standard deviation",
+        error,
+        error / float(latents.std(dtype=np.float64)),
+    )
+    return stored

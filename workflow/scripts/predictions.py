@@ -1,0 +1,16 @@
+"""Latents of one feature space, predicted from a subject's test responses."""
+
+from nsdrecon.devices import choose_device
+from nsdrecon.logs import job_log
+from nsdrecon.ridge.decoding import predict
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    predict(
+        snakemake.input.weights,
+        snakemake.input.betas,
+        snakemake.output[0],
+        rescale=cfg["regression.rescale"],
+        device=choose_device(cfg["device"], snakemake.threads),
+        block=cfg["regression.block"],
+    )

@@ -1,0 +1,18 @@
+"""Figure of one subject: seen images beside the reconstructions of every system."""
+
+from nsdrecon.figures import evenly_spaced, reconstructions_figure, write_caption
+from nsdrecon.logs import job_log
+from nsdrecon.store import read_ids
+
+ROWS = 12
+
+with job_log(snakemake.log[0], snakemake.rule):
+    caption = reconstructions_figure(
+        snakemake.input.stimuli,
+        dict(zip(snakemake.params.titles, snakemake.input.systems, strict=True)),
+        snakemake.output.figure,
+        nsd_id=evenly_spaced(read_ids(snakemake.input.systems[0]), ROWS),
+        choice="evenly spaced through the ids of the test images",
+        subject=snakemake.wildcards.subject,
+    )
+    write_caption(snakemake.output.caption, caption)

@@ -1,0 +1,16 @@
+"""Figure of one subject: cross-validated accuracy of every regression."""
+
+from nsdrecon.figures import regression_figure, write_caption
+from nsdrecon.logs import job_log
+from nsdrecon.store import read_table
+
+with job_log(snakemake.log[0], snakemake.rule):
+    tables = [read_table(path) for path in snakemake.input]
+    caption = regression_figure(
+        dict(zip(snakemake.params.features, tables, strict=True)),
+        snakemake.output.figure,
+        part="part",
+        value="loo_correlation_mean",
+        subject=snakemake.wildcards.subject,
+    )
+    write_caption(snakemake.output.caption, caption)

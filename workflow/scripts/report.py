@@ -1,0 +1,98 @@
+"""Write the page that a person reads first."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from nsdrecon.evaluation.networks import clip_metric
+from nsdrecon.evaluation.tables import Layout, columns_for, readable
+from nsdrecon.logs import job_log, versions
+from nsdrecon.nsd import read_trials
+from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
+from nsdrecon.store import read_table
+
+PACKAGES = ("snakemake", "torch", "diffusers", "transformers", "numpy", "scikit-image", "nibabel")
+SIMULATED = (
+    "The data set is simulated and the models are small ones trained on drawn scenes: the figures "
+    "below show that every stage works, and say nothing about real brains or the published models."
+)
+METHODS = """Single-trial betas ({betas}) of the voxels in {mask} were averaged over the repeats of
+each image. Voxels were standardised by the training images, and ridge regression predicted the
+VDVAE's latents and the features that guide each diffusion model. Its penalties are under Settings;
+predictions were rescaled by the mean and spread of: {rescale}. The VDVAE decoded the predicted
+latents to the stage-1 image; diffusion started from that image, noised to {strength:.0%} of
+{steps} steps, with guidance {guidance:g}.
+
+Scores follow the protocol {protocol}. Intervals are 95 % bootstrap intervals over images. The
+floor of a system gives every image the reconstruction of another one. No reconstruction used
+anything that was made from a test image: predictions come from test responses alone."""
+
+
+def picture(path: str) -> Picture:
+    """A figure with the caption that was written beside it."""
+    path = Path(path)
+    caption = path.parent / "captions" / f"{path.stem}.txt"
+    return Picture(path, caption.read_text(encoding="utf-8").strip())
+
+
+def score_tables(config: dict) -> list[Table]:
+    """The table of metrics of every subject and of all together."""
+    metrics = read_table(snakemake.input.metrics)
+    clip = clip_metric(config["evaluation"]["clip_name"], config["models"]["clip"]["folder"])
+    layout = Layout(snakemake.params.systems, snakemake.params.floors, {})
+    return [
+        Table(
+            readable(metrics, subject, columns_for([clip]), layout),
+            f"{subject}: mean over test images with 95 % interval.",
+        )
+        for subject in reversed(metrics["subject"].unique())
+    ]
+
+
+def trial_counts() -> Table:
+    """Trials and images of every subject and split."""
+    rows = []
+    for subject, path in zip(snakemake.params.subjects, snakemake.input.trials, strict=True):
+        for split, trials in read_trials(path).groupby("split", sort=False):
+            rows.append(
+                {
+                    "subject": subject,
+                    "split": split,
+                    "sessions": trials["session"].nunique(),
+                    "images": trials["nsd_id"].nunique(),
+                    "trials": len(trials),
+                }
+            )
+    return Table(pd.DataFrame(rows), "What each subject saw.")
+
+
+with job_log(snakemake.log[0], snakemake.rule) as log:
+    config = snakemake.params.config
+    subjects = ", ".join(snakemake.params.subjects)
+    methods = METHODS.format(
+        betas=config["nsd"]["betas"],
+        mask=config["nsd"]["mask"],
+        rescale=config["regression"]["rescale"],
+        protocol=config["evaluation"]["protocol"],
+        **{key: config["stage2"][key] for key in ("strength", "steps", "guidance")},
+    )
+    notes = [Note(SIMULATED)] if config["nsd"]["source"] == "simulated" else []
+    sections = [
+        Section("Reconstructions", [*notes, *map(picture, snakemake.input.reconstructions)]),
+        Section("Scores", [picture(snakemake.input.bars), *score_tables(config)]),
+        Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
+        Section("Regression", [picture(path) for path in snakemake.input.regressions]),
+        Section(
+            "Workflow", [Picture(snakemake.input.rulegraph, "The rules of this run, by input.")]
+        ),
+        Section("Methods", [methods]),
+        Section("Settings", [settings_table(config, "Every setting of this run.")]),
+    ]
+    write_report(
+        snakemake.output[0],
+        title="Images reconstructed from fMRI",
+        summary=f"{subjects}; {', '.join(snakemake.params.systems.values())}.",
+        sections=sections,
+        footer=", ".join(f"{name} {found}" for name, found in versions(*PACKAGES).items()),
+    )
+    log.info("%d sections, %d bytes", len(sections), Path(snakemake.output[0]).stat().st_size)

@@ -1,0 +1,13 @@
+"""Write design, stimuli and captions of a simulated NSD."""
+
+from nsdrecon.logs import job_log
+from nsdrecon.simulate.config import SimulationConfig
+from nsdrecon.simulate.files import write_experiment
+
+with job_log(snakemake.log[0], snakemake.rule):
+    write_experiment(
+        snakemake.params.cfg["nsd.root"],
+        SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
+        captions=snakemake.output.captions,
+        features=snakemake.output.features,
+    )

@@ -1,0 +1,17 @@
+"""Write the betas of one session of a simulated subject."""
+
+from nsdrecon.logs import job_log
+from nsdrecon.simulate.config import SimulationConfig
+from nsdrecon.simulate.files import write_session
+
+with job_log(snakemake.log[0], snakemake.rule):
+    write_session(
+        snakemake.params.cfg["nsd.root"],
+        SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
+        snakemake.wildcards.subject,
+        int(snakemake.wildcards.session),
+        features=snakemake.input.features,
+        formats=[snakemake.params.cfg["nsd.format"]],
+        version=snakemake.params.cfg["nsd.betas"],
+        space=snakemake.params.cfg["nsd.space"],
+    )

@@ -1,0 +1,15 @@
+"""Write ROI volumes and noise ceiling of a simulated subject."""
+
+from nsdrecon.logs import job_log
+from nsdrecon.simulate.config import SimulationConfig
+from nsdrecon.simulate.files import write_subject
+
+with job_log(snakemake.log[0], snakemake.rule):
+    write_subject(
+        snakemake.params.cfg["nsd.root"],
+        SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
+        snakemake.wildcards.subject,
+        features=snakemake.input.features,
+        version=snakemake.params.cfg["nsd.betas"],
+        space=snakemake.params.cfg["nsd.space"],
+    )

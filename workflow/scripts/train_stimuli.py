@@ -1,0 +1,9 @@
+"""Copy a subject's training images out of the stimulus file."""
+
+from nsdrecon.logs import job_log
+from nsdrecon.nsd import read_trials, split_ids
+from nsdrecon.stimuli import extract_stimuli
+
+with job_log(snakemake.log[0], snakemake.rule):
+    nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
+    extract_stimuli(snakemake.input.stimuli, nsd_id, snakemake.output[0])

@@ -1,0 +1,14 @@
+"""Write the trial table of a subject."""
+
+from nsdrecon.logs import job_log
+from nsdrecon.nsd import read_design, trial_table
+from nsdrecon.store import write_table
+
+with job_log(snakemake.log[0], snakemake.rule) as log:
+    trials = trial_table(
+        read_design(snakemake.input.design), snakemake.wildcards.subject, snakemake.params.sessions
+    )
+    write_table(snakemake.output[0], trials)
+    images = trials.groupby("split")["nsd_id"].nunique()
+    for split, rows in trials.groupby("split"):
+        log.info("%s: %d trials of %d images", split, len(rows), images[split])

@@ -1,0 +1,30 @@
+"""Stage-1 images of one shard of a subject's test responses."""
+
+from nsdrecon.devices import choose_device
+from nsdrecon.latent_files import read_latents
+from nsdrecon.logs import job_log
+from nsdrecon.store import read_ids, shard_ids, write_arrays
+from nsdrecon.vdvae.checkpoint import load_vdvae
+from nsdrecon.vdvae.config import VDVAEConfig
+from nsdrecon.vdvae.decoding import decode_latents
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    subject = snakemake.wildcards.subject
+    device = choose_device(cfg["device"], snakemake.threads)
+    nsd_id = shard_ids(read_ids(snakemake.input.latents), *snakemake.params.part)
+    model = load_vdvae(
+        snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
+    )
+    images = decode_latents(
+        model,
+        read_latents(snakemake.input.latents, "vdvae", nsd_id),
+        nsd_id,
+        key=(cfg["seed"], subject, 0),
+        temperature=cfg["stage1.temperature"],
+        output=cfg["stage1.output"],
+        batch_size=cfg["stage1.batch_size"],
+    )
+    about = {"system": "vdvae", "subject": subject}
+    # One sample an image: the axis is there because the systems of stage 2 can have more.
+    write_arrays(snakemake.output[0], nsd_id, {"images": images[:, None]}, about)

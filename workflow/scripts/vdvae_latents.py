@@ -1,0 +1,27 @@
+"""VDVAE latents of one shard of a subject's training images."""
+
+from nsdrecon.devices import choose_device
+from nsdrecon.latent_files import write_latents
+from nsdrecon.logs import job_log
+from nsdrecon.store import read_array, read_ids, shard_ids
+from nsdrecon.vdvae.checkpoint import load_vdvae
+from nsdrecon.vdvae.config import VDVAEConfig
+from nsdrecon.vdvae.latents import extract_latents
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    device = choose_device(cfg["device"], snakemake.threads)
+    nsd_id = shard_ids(read_ids(snakemake.input.stimuli), *snakemake.params.part)
+    model = load_vdvae(
+        snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
+    )
+    latents = extract_latents(
+        model,
+        read_array(snakemake.input.stimuli, "images", nsd_id),
+        nsd_id,
+        n_layers=cfg["latents.vdvae_layers"],
+        latent=cfg["latents.vdvae_values"],
+        seed=cfg["seed"],
+        batch_size=cfg["latents.batch_size"],
+    )
+    write_latents(snakemake.output[0], nsd_id, latents, "vdvae")

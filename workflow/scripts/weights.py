@@ -1,0 +1,20 @@
+"""Ridge weights of a subject for one feature space."""
+
+from nsdrecon.devices import choose_device
+from nsdrecon.logs import job_log
+from nsdrecon.ridge.fitting import fit_weights
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    fit_weights(
+        snakemake.input.gram,
+        snakemake.input.betas,
+        snakemake.input.latents,
+        snakemake.output[0],
+        alpha=snakemake.params.alpha,
+        alpha_grid=cfg["regression.alpha_grid"],
+        per_target=cfg["regression.alpha_per_target"],
+        dtype=cfg["regression.weights_dtype"],
+        device=choose_device(cfg["device"], snakemake.threads),
+        block=cfg["regression.block"],
+    )
