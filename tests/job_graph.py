@@ -1,7 +1,7 @@
 """The jobs that Snakemake plans for a configuration, with their files.
 
-Run as a script in a project's folder it prints them as JSON: Snakemake keeps state between calls, so
-every plan gets a process of its own.
+Run as a script in a project's folder it prints them as JSON: Snakemake keeps state between calls,
+so every plan gets a process of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from snakemake.api import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.api import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    ResourceSettings,
+    SnakemakeApi,
+)
 
 
 class Job(NamedTuple):

@@ -106,7 +106,7 @@ def shared_server() -> S3Server:
     return S3Server()
 
 
-def wait_for_port(port: int, seconds: float = 120) -> None:
+def wait_for_port(port: int, seconds: float = 300) -> None:
     """Return when somebody listens on a port."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

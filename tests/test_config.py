@@ -5,6 +5,7 @@ import time
 
 import pytest
 import yaml
+
 from workflow_runs import ROOT, copy_project, snakemake
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

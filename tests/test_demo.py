@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from workflow_runs import copy_project, snakemake
 
 from nsdrecon.store import read_ids
+from workflow_runs import copy_project, snakemake
 
 SUBJECTS = ("subj01", "subj02")
 RERUN = ("--rerun-triggers", "mtime", "params", "input", "software-env")

@@ -1,6 +1,7 @@
 """No reconstruction descends from a test stimulus, whatever the configuration."""
 
 import pytest
+
 from job_graph import Job, ancestors, planned_jobs
 from workflow_runs import copy_project
 
@@ -16,10 +17,7 @@ def project(tmp_path_factory):
 def leaks(jobs: list[Job]) -> dict[str, set[str]]:
     """Reconstructions that are no oracle's, with the forbidden files they are made from."""
     from_test = {TEST_STIMULI} | {
-        path
-        for job in jobs
-        for path in job.outputs
-        if TEST_STIMULI in ancestors(jobs, path)
+        path for job in jobs for path in job.outputs if TEST_STIMULI in ancestors(jobs, path)
     }
     made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
     found = {path: ancestors(jobs, path) & from_test for path in made if "oracle-" not in path}
@@ -47,8 +45,7 @@ def test_a_leaky_workflow_is_found(tmp_path):
     text = rules.read_text()
     leaky = text.replace(
         'stage1="results/{subject}/reconstructions/vdvae.h5",',
-        'stage1="results/{subject}/reconstructions/vdvae.h5",\n'
-        f'        leak="{TEST_STIMULI}",',
+        f'stage1="results/{{subject}}/reconstructions/vdvae.h5",\n        leak="{TEST_STIMULI}",',
     )
     assert leaky != text
     rules.write_text(leaky)

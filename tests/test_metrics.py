@@ -179,6 +179,17 @@ def test_correlations_equal_corrcoef():
     np.testing.assert_allclose(row_correlation(truth, made), np.diag(expected), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1.0, 1e4), (1.0, -30.0), (1e-25, 0.0), (1e25, 0.0), (1e-3, 1.0)]
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_correlations_whatever_the_units(factor, offset, kind):
+    truth, made = ((factor * table + offset).astype(kind) for table in random_features())
+    expected = np.corrcoef(truth.astype(np.float64), made.astype(np.float64))[:40, 40:]
+    np.testing.assert_allclose(correlation_matrix(truth, made), expected, atol=1e-6)
+    np.testing.assert_array_equal(told_apart(truth, made), expected < np.diag(expected) - 1e-12)
+
+
 @pytest.mark.parametrize("block", [1, 100, 4321])
 def test_blocks_do_not_change_identification(monkeypatch, block):
     truth, made = random_features()

@@ -50,20 +50,21 @@ N_DIFFUSION = 24_000
 MINUTES = {
     "autoencoder": 17,
     "clip": 5,
-    "stable-diffusion": 30,
+    "stable-diffusion": 45,
     "vdvae": 25,
-    "versatile-diffusion": 15,
+    "versatile-diffusion": 20,
 }
 #: Scenes and settings of the samples that the figures are made of.
 N_SAMPLES = 200
-SAMPLING = Sampling(sampler="ddpm", guidance=3.0)
+SAMPLING = Sampling(sampler="ddpm", strength=0.5, guidance=3.0)
 
 
 @dataclass
 class Workshop:
-    """The cache folder, the budgets, and what several stages need: made once, then read again."""
+    """The folders, the budgets, and what several stages need: made once, then read again."""
 
     cache: Path
+    models: Path
     scale: float
 
     def budget(self, stage: str) -> Budget:
@@ -136,13 +137,13 @@ class Workshop:
 def build_clip(work: Workshop) -> dict[str, object]:
     """CLIP: evaluation, and the encoders of both diffusion models."""
     model, tokenizer = work.clip
-    export.save_clip(model, tokenizer, MODELS / "clip")
+    export.save_clip(model, tokenizer, work.models / "clip")
     return clip.validate(model, tokenizer, *work.held_out)
 
 
 def build_stable_diffusion(work: Workshop) -> dict[str, object]:
     """Stable Diffusion with its autoencoder."""
-    folder = MODELS / "stable-diffusion"
+    folder = work.models / "stable-diffusion"
     export.save_stable_diffusion(work.unet, work.autoencoder, *work.clip, folder)
     images, captions = work.held_out
     latents = autoencoder.encode(work.autoencoder, images[:N_SAMPLES])
@@ -163,10 +164,10 @@ def build_vdvae(work: Workshop) -> dict[str, object]:
     made = work.cache / "vdvae"
     if not (made / vdvae.FIGURES).exists():
         vdvae.train(made, cache=work.cache, minutes=work.budget("vdvae").minutes)
-    folder = export.begin(MODELS / "vdvae")
-    for name in (vdvae.WEIGHTS, vdvae.FIGURES):
-        shutil.copyfile(made / name, folder / name)
-    return json.loads((folder / vdvae.FIGURES).read_text(encoding="utf-8"))
+    with export.whole_folder(work.models / "vdvae") as folder:
+        for name in (vdvae.WEIGHTS, vdvae.FIGURES):
+            shutil.copyfile(made / name, folder / name)
+    return json.loads((made / vdvae.FIGURES).read_text(encoding="utf-8"))
 
 
 def build_versatile_diffusion(work: Workshop) -> dict[str, object]:
@@ -180,7 +181,7 @@ def build_versatile_diffusion(work: Workshop) -> dict[str, object]:
         work.budget("versatile-diffusion"),
         work.cache,
     )
-    folder = MODELS / "versatile-diffusion"
+    folder = work.models / "versatile-diffusion"
     export.save_versatile_diffusion(*model.split(), work.autoencoder, *work.clip, folder)
     images, captions = (array[:N_SAMPLES] for array in work.held_out)
     ids = np.arange(N_SAMPLES)
@@ -222,16 +223,17 @@ def main() -> None:
         default=MODELS.parents[1] / "resources" / "demo-models",
         help="drawings, checkpoints, features (default: %(default)s)",
     )
+    parser.add_argument("--models", type=Path, default=MODELS, help="default: %(default)s")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    work = Workshop(arguments.cache, arguments.scale)
+    work = Workshop(arguments.cache, arguments.models, arguments.scale)
     with job_log(None, "demo_models"):
         for stage in arguments.only:
             found = STAGES[stage](work)
-            export.write_figures(MODELS / stage, found)
+            export.write_figures(arguments.models / stage, found)
             print(f"{stage}: {json.dumps(found, indent=2)}")
 
 

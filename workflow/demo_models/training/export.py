@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, UNet2DConditionModel
@@ -23,7 +26,7 @@ from nsdrecon.store import whole_file
 from . import clip as clip_training
 from .denoising import SCHEDULE
 
-FIGURES = "validation.json"
+CARD, FIGURES = "README.md", "validation.json"
 
 
 def half(model: nn.Module) -> nn.Module:
@@ -31,15 +34,25 @@ def half(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).half()
 
 
-def begin(folder: Path) -> Path:
-    """An empty folder for a model; its model card stays."""
-    for entry in folder.glob("*") if folder.exists() else ():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != "README.md":
-            entry.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of ``folder`` when the block ends well.
+
+    The model card and the figures of the old folder are kept.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as made:
+        new, old = Path(made) / "new", Path(made) / "old"
+        new.mkdir()
+        yield new
+        for name in (CARD, FIGURES):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, new / name)
+        for path in new.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
 
 
 def write_figures(folder: Path, figures: dict[str, object]) -> None:
@@ -55,10 +68,10 @@ def save_autoencoder(vae: AutoencoderKL, folder: Path) -> None:
 
 def save_clip(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     """CLIP as a folder of transformers: both towers, tokenizer, image processor."""
-    begin(folder)
-    half(model).save_pretrained(folder)
-    clip_training.save_tokenizer(tokenizer, folder)
-    _image_processor().save_pretrained(folder)
+    with whole_folder(folder) as new:
+        half(model).save_pretrained(new)
+        clip_training.save_tokenizer(tokenizer, new)
+        _image_processor().save_pretrained(new)
 
 
 def _image_processor() -> CLIPImageProcessorPil:
@@ -103,29 +116,29 @@ def save_stable_diffusion(
     folder: Path,
 ) -> None:
     """Stable Diffusion as a folder of diffusers, without a safety checker."""
-    begin(folder)
-    half(unet).save_pretrained(folder / "unet")
-    save_autoencoder(vae, folder / "vae")
-    half(text_encoder(clip)).save_pretrained(folder / "text_encoder")
-    clip_training.save_tokenizer(tokenizer, folder / "tokenizer")
-    PNDMScheduler(**_scheduler_settings(), skip_prk_steps=True).save_pretrained(
-        folder / "scheduler"
-    )
-    _write_scheduler_clip(folder / "scheduler")
-    _write_index(
-        folder,
-        "StableDiffusionPipeline",
-        {
-            "feature_extractor": [None, None],
-            "safety_checker": [None, None],
-            "requires_safety_checker": False,
-            "scheduler": ["diffusers", "PNDMScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "unet": ["diffusers", "UNet2DConditionModel"],
-            "vae": ["diffusers", "AutoencoderKL"],
-        },
-    )
+    with whole_folder(folder) as new:
+        half(unet).save_pretrained(new / "unet")
+        save_autoencoder(vae, new / "vae")
+        half(text_encoder(clip)).save_pretrained(new / "text_encoder")
+        clip_training.save_tokenizer(tokenizer, new / "tokenizer")
+        PNDMScheduler(**_scheduler_settings(), skip_prk_steps=True).save_pretrained(
+            new / "scheduler"
+        )
+        _write_scheduler_clip(new / "scheduler")
+        _write_index(
+            new,
+            "StableDiffusionPipeline",
+            {
+                "feature_extractor": [None, None],
+                "safety_checker": [None, None],
+                "requires_safety_checker": False,
+                "scheduler": ["diffusers", "PNDMScheduler"],
+                "text_encoder": ["transformers", "CLIPTextModel"],
+                "tokenizer": ["transformers", "CLIPTokenizer"],
+                "unet": ["diffusers", "UNet2DConditionModel"],
+                "vae": ["diffusers", "AutoencoderKL"],
+            },
+        )
 
 
 def save_versatile_diffusion(
@@ -137,29 +150,29 @@ def save_versatile_diffusion(
     folder: Path,
 ) -> None:
     """Versatile Diffusion as a folder of diffusers."""
-    begin(folder)
-    half(image_unet).save_pretrained(folder / "image_unet")
-    text_unet.save_pretrained(folder / "text_unet")
-    save_autoencoder(vae, folder / "vae")
-    half(text_encoder_with_projection(clip)).save_pretrained(folder / "text_encoder")
-    half(image_encoder(clip)).save_pretrained(folder / "image_encoder")
-    clip_training.save_tokenizer(tokenizer, folder / "tokenizer")
-    _image_processor().save_pretrained(folder / "image_feature_extractor")
-    DDIMScheduler(**_scheduler_settings(), clip_sample=False).save_pretrained(folder / "scheduler")
-    _write_index(
-        folder,
-        "VersatileDiffusionPipeline",
-        {
-            "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
-            "image_feature_extractor": ["transformers", "CLIPImageProcessor"],
-            "image_unet": ["diffusers", "UNet2DConditionModel"],
-            "scheduler": ["diffusers", "DDIMScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
-            "text_unet": ["versatile_diffusion", "UNetFlatConditionModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "vae": ["diffusers", "AutoencoderKL"],
-        },
-    )
+    with whole_folder(folder) as new:
+        half(image_unet).save_pretrained(new / "image_unet")
+        text_unet.save_pretrained(new / "text_unet")
+        save_autoencoder(vae, new / "vae")
+        half(text_encoder_with_projection(clip)).save_pretrained(new / "text_encoder")
+        half(image_encoder(clip)).save_pretrained(new / "image_encoder")
+        clip_training.save_tokenizer(tokenizer, new / "tokenizer")
+        _image_processor().save_pretrained(new / "image_feature_extractor")
+        DDIMScheduler(**_scheduler_settings(), clip_sample=False).save_pretrained(new / "scheduler")
+        _write_index(
+            new,
+            "VersatileDiffusionPipeline",
+            {
+                "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+                "image_feature_extractor": ["transformers", "CLIPImageProcessor"],
+                "image_unet": ["diffusers", "UNet2DConditionModel"],
+                "scheduler": ["diffusers", "DDIMScheduler"],
+                "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
+                "text_unet": ["versatile_diffusion", "UNetFlatConditionModel"],
+                "tokenizer": ["transformers", "CLIPTokenizer"],
+                "vae": ["diffusers", "AutoencoderKL"],
+            },
+        )
 
 
 def _write_scheduler_clip(folder: Path) -> None:

@@ -441,9 +441,14 @@ def _bars(panel: Axes, values: pd.DataFrame, systems: Mapping[str, str]) -> None
         shuffled = f"shuffled-{system}"
         if shuffled in values.index:
             level = values.loc[shuffled, "mean"]
-            label = None if place else "shuffled"
             panel.hlines(
-                level, place - 0.37, place + 0.37, "#22262b", "dotted", label, linewidth=1.4
+                level,
+                place - 0.37,
+                place + 0.37,
+                color="#22262b",
+                linestyle="dotted",
+                linewidth=1.4,
+                label=None if place else "shuffled",
             )
     panel.set_xticks([])
 

@@ -37,6 +37,7 @@ from nsdrecon.store import (
 logger = logging.getLogger(__name__)
 
 MID_GREY = 128
+_LABELS = ("subject", "system")
 
 
 def shuffled_brain(reconstructions: str | Path, output: str | Path, *, seed: int) -> None:
@@ -188,9 +189,6 @@ def nearest_training_image(
     _write_training_images(
         training_stimuli, test_id, picked, output, _labels(subject, "nearest-training-image")
     )
-
-
-_LABELS = ("subject", "system")
 
 
 def _labels(subject: str, system: str) -> dict[str, object]:
