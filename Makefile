@@ -3,9 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
-# The code that a rule runs is among its params, so a touched file need not rerun anything.
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml \
-  --rerun-triggers mtime params input software-env
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 
 .PHONY: setup demo test lint bench lock demo-models clean
 

@@ -13,14 +13,14 @@ from nsdrecon.store import read_ids
 from workflow_runs import copy_project, snakemake
 
 SUBJECTS = ("subj01", "subj02")
-RERUN = ("--rerun-triggers", "mtime", "params", "input", "software-env")
+PROFILE = ("--profile", "profiles/demo")
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """A finished demo in a folder of its own."""
     project = copy_project(tmp_path_factory.mktemp("demo") / "project")
-    done = snakemake(project, *RERUN)
+    done = snakemake(project, *PROFILE, overlays=())
     assert done.returncode == 0, done.stderr[-6000:]
     return project
 
@@ -95,7 +95,7 @@ def test_every_rule_says_what_it_did_in_numbers(demo):
 
 def test_a_second_run_does_nothing_and_quickly(demo):
     start = time.perf_counter()
-    done = snakemake(demo, *RERUN)
+    done = snakemake(demo, *PROFILE, overlays=())
     assert "Nothing to be done" in done.stderr
     assert time.perf_counter() - start < 10
 
@@ -112,7 +112,7 @@ def test_results_do_not_depend_on_shards_or_batches(demo):
         "stage1": {"batch_size": 3},
         "stage2": {"batch_size": 5},
     }
-    done = snakemake(demo, *RERUN, "--", target, overlays=("config/demo.yaml", other))
+    done = snakemake(demo, *PROFILE, "--", target, overlays=("config/demo.yaml", other))
     assert done.returncode == 0, done.stderr[-6000:]
     with h5py.File(demo / target) as file:
         difference = np.abs(file["images"][()] - before)

@@ -35,7 +35,7 @@ rule session_betas:
     log:
         "logs/session_betas/{subject}_{session}.log",
     benchmark:
-        "benchmarks/results/session_betas/{subject}_{session}.tsv"
+        "results/benchmarks/session_betas/{subject}_{session}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1

@@ -51,18 +51,22 @@ rule shuffled_floor:
 
 
 rule evaluation:
-    """Every metric of every image of one system."""
+    """Every metric of every image of one system and of its floor."""
     input:
-        reconstructions="results/{subject}/reconstructions/{system}.h5",
+        system="results/{subject}/reconstructions/{system}.h5",
+        floor="results/{subject}/reconstructions/shuffled-{system}.h5",
         stimuli="results/stimuli/test.h5",
         trials="results/{subject}/trials.tsv",
         clip=folder_files(config["models"]["clip"]["folder"]),
     output:
-        "results/{subject}/evaluation/{system}.tsv",
+        system="results/{subject}/evaluation/{system}.tsv",
+        floor="results/{subject}/evaluation/shuffled-{system}.tsv",
     log:
         "logs/evaluation/{subject}_{system}.log",
     benchmark:
-        "benchmarks/results/evaluation/{subject}_{system}.tsv"
+        "results/benchmarks/evaluation/{subject}_{system}.tsv"
+    wildcard_constraints:
+        system="|".join(SYSTEMS),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

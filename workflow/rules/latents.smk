@@ -34,7 +34,7 @@ rule vdvae_latents:
     log:
         "logs/vdvae_latents/{subject}_{shard}.log",
     benchmark:
-        "benchmarks/results/vdvae_latents/{subject}_{shard}.tsv"
+        "results/benchmarks/vdvae_latents/{subject}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

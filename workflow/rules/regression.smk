@@ -39,7 +39,7 @@ rule weights:
     log:
         "logs/weights/{subject}_{feature}.log",
     benchmark:
-        "benchmarks/results/weights/{subject}_{feature}.tsv"
+        "results/benchmarks/weights/{subject}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8

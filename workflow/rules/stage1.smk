@@ -11,7 +11,7 @@ rule vdvae_images:
     log:
         "logs/vdvae_images/{subject}_{shard}.log",
     benchmark:
-        "benchmarks/results/vdvae_images/{subject}_{shard}.tsv"
+        "results/benchmarks/vdvae_images/{subject}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

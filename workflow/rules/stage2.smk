@@ -17,7 +17,7 @@ rule diffusion_images:
     log:
         "logs/diffusion_images/{subject}_{system}_{shard}.log",
     benchmark:
-        "benchmarks/results/diffusion_images/{subject}_{system}_{shard}.tsv"
+        "results/benchmarks/diffusion_images/{subject}_{system}_{shard}.tsv"
     wildcard_constraints:
         system="(sd|vd)-(ddpm|ddim)",
     conda:

@@ -1,4 +1,4 @@
-"""Score the reconstructions of one system, image by image."""
+"""Score the reconstructions of one system and its floor, image by image."""
 
 from nsdrecon.devices import choose_device
 from nsdrecon.evaluation.networks import clip_metric
@@ -8,12 +8,14 @@ from nsdrecon.nsd import read_trials, split_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
-    evaluate(
-        snakemake.input.reconstructions,
-        snakemake.input.stimuli,
-        snakemake.output[0],
-        nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
-        protocol_name=cfg["evaluation.protocol"],
-        networks=[clip_metric(cfg["evaluation.clip_name"], cfg["models.clip.folder"])],
-        device=choose_device(cfg["device"], snakemake.threads),
-    )
+    device = choose_device(cfg["device"], snakemake.threads)
+    for name in ("system", "floor"):
+        evaluate(
+            snakemake.input[name],
+            snakemake.input.stimuli,
+            snakemake.output[name],
+            nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
+            protocol_name=cfg["evaluation.protocol"],
+            networks=[clip_metric(cfg["evaluation.clip_name"], cfg["models.clip.folder"])],
+            device=device,
+        )

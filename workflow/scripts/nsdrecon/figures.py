@@ -111,7 +111,7 @@ def reconstructions_figure(
     for title, path in systems.items():
         columns[title] = read_array(path, "images", nsd_id)[:, 0]
     n_rows, n_columns = len(nsd_id), len(columns)
-    with _figure(output, (1.35 * n_columns + 0.45, 1.35 * n_rows + 0.8)) as figure:
+    with _figure(output, (1.35 * n_columns + 0.55, 1.35 * n_rows + 0.7)) as figure:
         grid = figure.subplots(
             n_rows,
             n_columns,
@@ -120,9 +120,9 @@ def reconstructions_figure(
         )
         figure.subplots_adjust(
             left=0.45 / figure.get_figwidth(),
-            right=1,
+            right=1 - 0.1 / figure.get_figwidth(),
             bottom=0,
-            top=1 - 0.8 / figure.get_figheight(),
+            top=1 - 0.7 / figure.get_figheight(),
         )
         left, top = 0.45 / figure.get_figwidth(), 1 - 0.05 / figure.get_figheight()
         figure.suptitle(subject, x=left, y=top, ha="left", va="top", fontweight="bold")

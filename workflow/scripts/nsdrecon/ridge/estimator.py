@@ -124,7 +124,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._dual = (features, solver, coordinates)
             return self
         coef = (coordinates.T @ solver.operator(features.T).T).cpu().numpy()
-        intercept = (self._y_mean - coef @ self._x_mean).astype(coef.dtype)
+        intercept = (self._y_mean - coef @ self._x_mean.astype(coef.dtype)).astype(coef.dtype)
         self.coef_ = coef[0] if self._flat else coef
         self.intercept_ = intercept[0] if self._flat else intercept
         return self
