@@ -1,9 +1,3 @@
-import sys
-from pathlib import Path
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
 from nsdrecon.closure import code_fingerprint
 from nsdrecon.errors import InputError
 from nsdrecon import layout

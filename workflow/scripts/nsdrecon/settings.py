@@ -1,0 +1,36 @@
+"""Checks of the configuration, with one line for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from nsdrecon.errors import InputError
+
+
+def check_settings(settings: Mapping[str, object], schema: str | Path) -> None:
+    """Compare a configuration with its JSON schema.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or missing, or a value is not of the right kind; every mistake is named
+        with its place.
+    """
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    mistakes = sorted(validator.iter_errors(settings), key=lambda error: error.json_path)
+    if mistakes:
+        found = (f"{error.json_path.removeprefix('$.')}: {_text(error)}" for error in mistakes)
+        raise InputError(
+            "configuration", found="\n  ".join(["", *found]), expected=f"settings as in {schema}"
+        )
+
+
+def _text(error: object) -> str:
+    """The message of a mistake, without the values of a whole section."""
+    if error.validator == "required":
+        return error.message
+    return error.message if len(error.message) < 200 else f"not as {error.schema_path[-1]} demands"
