@@ -50,9 +50,18 @@ def whole_folder(folder: Path) -> Iterator[Path]:
                 shutil.copyfile(folder / name, new / name)
         for path in new.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
+        for path in new.rglob("*config.json"):
+            _forget_origin(path)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+
+
+def _forget_origin(path: Path) -> None:
+    """Remove from a configuration where its model was loaded from."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def write_figures(folder: Path, figures: dict[str, object]) -> None:

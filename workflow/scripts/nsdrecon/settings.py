@@ -1,7 +1,11 @@
-"""Checks of the configuration, with one line for each mistake."""
+"""Checks of the configuration, with one line for each mistake.
+
+Snakemake's own ``validate`` answers a misspelt key with the whole configuration.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +15,8 @@ from jsonschema import Draft202012Validator
 from nsdrecon.errors import InputError
 
 
-def check_settings(settings: Mapping[str, object], schema: str | Path) -> None:
-    """Compare a configuration with its JSON schema.
+def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
+    """Compare a configuration with its JSON schema, and fill in the defaults it leaves out.
 
     Raises
     ------
@@ -20,13 +24,23 @@ def check_settings(settings: Mapping[str, object], schema: str | Path) -> None:
         If a key is unknown or missing, or a value is not of the right kind; every mistake is named
         with its place.
     """
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    _fill(settings, rules)
+    validator = Draft202012Validator(rules)
     mistakes = sorted(validator.iter_errors(settings), key=lambda error: error.json_path)
     if mistakes:
         found = (f"{error.json_path.removeprefix('$.')}: {_text(error)}" for error in mistakes)
         raise InputError(
             "configuration", found="\n  ".join(["", *found]), expected=f"settings as in {schema}"
         )
+
+
+def _fill(settings: dict[str, object], rules: Mapping[str, object]) -> None:
+    for name, rule in rules.get("properties", {}).items():
+        if "default" in rule:
+            settings.setdefault(name, copy.deepcopy(rule["default"]))
+        if isinstance(settings.get(name), dict):
+            _fill(settings[name], rule)
 
 
 def _text(error: object) -> str:
