@@ -112,7 +112,7 @@ def test_results_do_not_depend_on_shards_or_batches(demo):
         "stage1": {"batch_size": 3},
         "stage2": {"batch_size": 5},
     }
-    done = snakemake(demo, *PROFILE, "--", target, overlays=("config/demo.yaml", other))
+    done = snakemake(demo, *PROFILE, target, overlays=("config/demo.yaml", other))
     assert done.returncode == 0, done.stderr[-6000:]
     with h5py.File(demo / target) as file:
         difference = np.abs(file["images"][()] - before)
