@@ -38,7 +38,6 @@ from . import (
     versatile_diffusion,
 )
 from .denoising import Captions
-from .loop import Budget
 from .scenes_cache import training_images
 
 logger = logging.getLogger("nsdrecon.demo_models")
@@ -46,13 +45,13 @@ logger = logging.getLogger("nsdrecon.demo_models")
 N_TRAINING, N_HELD_OUT, SEED = 40_000, 1_000, 0
 #: Scenes of the diffusion models, whose latents and features are kept in memory.
 N_DIFFUSION = 24_000
-#: Minutes of each stage on one core; ``--scale`` multiplies them.
-MINUTES = {
-    "autoencoder": 17,
-    "clip": 5,
-    "stable-diffusion": 45,
-    "vdvae": 25,
-    "versatile-diffusion": 20,
+#: Optimiser steps of each model; ``--scale`` multiplies them.
+STEPS = {
+    "autoencoder": 6_000,
+    "clip": 600,
+    "stable-diffusion": 9_000,
+    "vdvae": 2_400,
+    "versatile-diffusion": 3_600,
 }
 #: Scenes and settings of the samples that the figures are made of.
 N_SAMPLES = 200
@@ -61,15 +60,15 @@ SAMPLING = Sampling(sampler="ddpm", strength=0.5, guidance=3.0)
 
 @dataclass
 class Workshop:
-    """The folders, the budgets, and what several stages need: made once, then read again."""
+    """The folders, the numbers of steps, and what several stages need: made once, then read again."""
 
     cache: Path
     models: Path
     scale: float
 
-    def budget(self, stage: str) -> Budget:
-        """Minutes of a stage."""
-        return Budget(minutes=MINUTES[stage] * self.scale)
+    def steps(self, model: str) -> int:
+        """Optimiser steps of a model."""
+        return max(10, round(STEPS[model] * self.scale))
 
     @cached_property
     def training(self) -> tuple[np.ndarray, np.ndarray]:
@@ -84,13 +83,13 @@ class Workshop:
     @cached_property
     def autoencoder(self) -> AutoencoderKL:
         """The trained autoencoder."""
-        model = autoencoder.train(self.training[0], self.budget("autoencoder"), self.cache)
+        model = autoencoder.train(self.training[0], self.steps("autoencoder"), self.cache)
         return model.requires_grad_(False)
 
     @cached_property
     def clip(self) -> tuple[CLIPModel, CLIPTokenizer]:
         """The trained CLIP and its tokenizer."""
-        model, tokenizer = clip.train(*self.training, self.budget("clip"), self.cache)
+        model, tokenizer = clip.train(*self.training, self.steps("clip"), self.cache)
         return model.requires_grad_(False), tokenizer
 
     @cached_property
@@ -123,7 +122,7 @@ class Workshop:
             self.latents,
             self.captions("sd-text", encode),
             encode([""]).clone(),
-            self.budget("stable-diffusion"),
+            self.steps("stable-diffusion"),
             self.cache,
         )
 
@@ -163,7 +162,7 @@ def build_vdvae(work: Workshop) -> dict[str, object]:
     """The very deep VAE of the first stage."""
     made = work.cache / "vdvae"
     if not (made / vdvae.FIGURES).exists():
-        vdvae.train(made, cache=work.cache, minutes=work.budget("vdvae").minutes)
+        vdvae.train(made, cache=work.cache, steps=work.steps("vdvae"))
     with export.whole_folder(work.models / "vdvae") as folder:
         for name in (vdvae.WEIGHTS, vdvae.FIGURES):
             shutil.copyfile(made / name, folder / name)
@@ -178,7 +177,7 @@ def build_versatile_diffusion(work: Workshop) -> dict[str, object]:
         work.captions("vd-text", encoders.projected_text(*work.clip)),
         work.vision,
         encoders.versatile_nothing(*work.clip).clone(),
-        work.budget("versatile-diffusion"),
+        work.steps("versatile-diffusion"),
         work.cache,
     )
     folder = work.models / "versatile-diffusion"
@@ -224,7 +223,7 @@ def main() -> None:
         help="drawings, checkpoints, features (default: %(default)s)",
     )
     parser.add_argument("--models", type=Path, default=MODELS, help="default: %(default)s")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of steps")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
-from .loop import Budget, Optimisation, fit
+from .loop import Optimisation, fit
 
 logger = logging.getLogger(__name__)
 
 #: Weight of the mean Kullback-Leibler divergence of a latent number, against the mean absolute
 #: error of a pixel value: large enough that neighbouring latents decode alike.
 KL_WEIGHT = 3e-4
-#: Phases of the training: name, side of the crops, crops in a batch, learning rate, budget share.
+#: Phases of the training: name, side of the crops, crops in a batch, learning rate, share of the steps.
 PHASES = (("crops", 32, 16, 1.5e-3, 0.85), ("whole", 64, 8, 2e-4, 0.15))
 
 
@@ -69,11 +69,11 @@ def _crops(images: np.ndarray, rng: np.random.Generator, size: int, n: int) -> t
 
 
 def train(
-    images: np.ndarray, budget: Budget, work: Path, start: AutoencoderKL | None = None
+    images: np.ndarray, steps: int, work: Path, start: AutoencoderKL | None = None
 ) -> AutoencoderKL:
     """Train on uint8 images (n, 64, 64, 3), from nothing or from ``start``.
 
-    Most of the budget goes into many small batches of crops, the rest into whole images. The
+    Most of the steps go into batches of crops, the rest into whole images. The
     scaling factor is set so that the latents' standard deviation is 1.
     """
     torch.manual_seed(0)
@@ -89,7 +89,7 @@ def train(
         fit(
             model,
             lambda rng, size=size, n=n: batch_loss(rng, size, n),
-            budget.part(share),
+            round(steps * share),
             Optimisation(learning_rate=rate, weight_decay=0.0),
             work / f"autoencoder-{name}.pt",
         )

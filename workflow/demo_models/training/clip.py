@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from nsdrecon.clip_features import CLIP_MEAN, CLIP_STD
 
-from .loop import Budget, Optimisation, fit
+from .loop import Optimisation, fit
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def train(
-    images: np.ndarray, captions: np.ndarray, budget: Budget, work: Path
+    images: np.ndarray, captions: np.ndarray, steps: int, work: Path
 ) -> tuple[CLIPModel, CLIPTokenizer]:
     """Train on uint8 images (n, 64, 64, 3) with captions (n, 5)."""
     tokenizer = build_tokenizer(captions)
@@ -138,7 +138,7 @@ def train(
         return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
     optimisation = Optimisation(learning_rate=1.5e-3, weight_decay=0.05, average=0.98)
-    return fit(model, batch_loss, budget, optimisation, work / "clip.pt"), tokenizer
+    return fit(model, batch_loss, steps, optimisation, work / "clip.pt"), tokenizer
 
 
 @torch.inference_mode()

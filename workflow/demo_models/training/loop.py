@@ -1,4 +1,4 @@
-"""The training loop that every small model shares: budget, moving average, checkpoints, log."""
+"""The training loop that every small model shares: moving average, checkpoints, log."""
 
 from __future__ import annotations
 
@@ -24,34 +24,11 @@ BatchLoss = Callable[[np.random.Generator], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long a model is trained: minutes of wall-clock time, or a number of steps."""
-
-    minutes: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("a budget is either minutes or steps")
-
-    def part(self, share: float) -> Budget:
-        """A share of this budget."""
-        if self.steps:
-            return Budget(steps=max(1, round(self.steps * share)))
-        return Budget(minutes=self.minutes * share)
-
-    def progress(self, step: int, seconds: float) -> float:
-        """Share of the budget that is spent, 0 to 1."""
-        spent = step / self.steps if self.steps else seconds / (60 * self.minutes)
-        return min(spent, 1.0)
-
-
-@dataclass(frozen=True)
 class Optimisation:
     """Settings of AdamW, of the learning-rate schedule and of the moving average of the weights.
 
     The learning rate rises linearly for ``warmup`` steps and falls along a half cosine to
-    ``final`` times its peak when the budget is spent.
+    ``final`` times its peak at the last step.
     """
 
     learning_rate: float
@@ -79,7 +56,7 @@ class _State:
 def fit(
     model: nn.Module,
     batch_loss: BatchLoss,
-    budget: Budget,
+    steps: int,
     optimisation: Optimisation,
     checkpoint: str | Path,
     *,
@@ -98,6 +75,8 @@ def fit(
         Trained in place.
     batch_loss
         Loss of one batch; it closes over ``model``.
+    steps
+        Number of optimiser steps, those before an interruption included.
     checkpoint
         File (safe to load with ``weights_only=True``) that is written every ``every_seconds`` and
         at the end.
@@ -121,7 +100,7 @@ def fit(
 
     model.train()
     logged = saved = now = time.perf_counter()
-    while (progress := budget.progress(state.step, state.seconds)) < 1:
+    while (progress := state.step / steps) < 1:
         for group in optimiser.param_groups:
             group["lr"] = optimisation.rate(state.step, progress)
         torch.manual_seed(int(generator(seed, name, state.step, "torch").integers(2**62)))

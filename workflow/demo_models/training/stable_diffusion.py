@@ -10,14 +10,14 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from .denoising import BATCH, DROPOUT, Captions, NoiseLoss, build_unet, corrupt
-from .loop import Budget, Optimisation, fit
+from .loop import Optimisation, fit
 
 
 def train(
     latents: torch.Tensor,
     captions: Captions,
     nothing: torch.Tensor,
-    budget: Budget,
+    steps: int,
     work: Path,
     on_checkpoint: Callable[[UNet2DConditionModel], None] | None = None,
 ) -> UNet2DConditionModel:
@@ -52,7 +52,7 @@ def train(
 
     optimisation = Optimisation(learning_rate=8e-4, average=0.998, warmup=100)
     return fit(
-        model, batch_loss, budget, optimisation, work / "sd-unet.pt", on_checkpoint=on_checkpoint
+        model, batch_loss, steps, optimisation, work / "sd-unet.pt", on_checkpoint=on_checkpoint
     )
 
 

@@ -2,15 +2,12 @@
 
 Same classes, block strings and file format as the ImageNet-64 model, at 32 x 32 pixels. The recipe
 is that of Child (2021): AdamW on the evidence lower bound, steps with exploding gradients skipped,
-an exponential moving average of the weights. The learning rate is annealed to zero over the planned
-budget, of steps or of minutes, and the KL term is phased in so that the small layers are used.
-
-    python -m workflow.demo_models.training.vdvae --minutes 22 --out DIR --cache DIR
+an exponential moving average of the weights. The learning rate is annealed to zero over all
+steps, and the KL term is phased in so that the small layers are used.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -23,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from nsdrecon import randomness
-from nsdrecon.logs import job_log
 from nsdrecon.store import whole_file
 from nsdrecon.vdvae import mixture, preprocessing
 from nsdrecon.vdvae.checkpoint import load_vdvae
@@ -184,8 +180,7 @@ def train(
     folder: Path,
     *,
     cache: Path,
-    minutes: float | None = None,
-    steps: int | None = None,
+    steps: int,
     config: VDVAEConfig = CONFIG,
     n_training: int = N_TRAINING,
     n_held_out: int = N_HELD_OUT,
@@ -199,11 +194,9 @@ def train(
         Receives ``vdvae.th``, ``vdvae.json`` and, while training, a checkpoint to resume from.
     cache
         Folder of the drawn scenes.
-    minutes, steps
-        The budget: exactly one of the two. The time of earlier, interrupted runs counts.
+    steps
+        Optimiser steps, those of earlier, interrupted runs included.
     """
-    if (minutes is None) == (steps is None):
-        raise ValueError("give minutes or steps")
     folder.mkdir(parents=True, exist_ok=True)
     scenes, _ = training_images(n_training, seed, cache)
     scenes = preprocessing.resize(scenes, config.image_size)
@@ -211,7 +204,7 @@ def train(
     checkpoint = folder / CHECKPOINT
     if checkpoint.is_file():
         trainer.resume(checkpoint)
-    run(trainer, scenes, checkpoint, minutes=minutes, steps=steps)
+    run(trainer, scenes, checkpoint, steps)
     export(trainer.average, folder / WEIGHTS)
     model = load_vdvae(folder / WEIGHTS, config)
     held_out, _ = training_images(n_held_out, seed, cache, split="validation")
@@ -227,18 +220,11 @@ def train(
     return figures
 
 
-def run(
-    trainer: Trainer,
-    scenes: np.ndarray,
-    checkpoint: Path,
-    *,
-    minutes: float | None,
-    steps: int | None,
-) -> None:
-    """Train to the end of the budget, saving a checkpoint every few minutes."""
+def run(trainer: Trainer, scenes: np.ndarray, checkpoint: Path, steps: int) -> None:
+    """Train to the last step, saving a checkpoint every few minutes."""
     progress = trainer.progress
     last = saved = time.monotonic()
-    while (done := progress.step / steps if steps else progress.seconds / (60 * minutes)) < 1:
+    while (done := progress.step / steps) < 1:
         draw = randomness.generator("vdvae-training", trainer.seed, "batch", progress.step)
         losses = trainer.step(scenes[draw.integers(len(scenes), size=BATCH)], done)
         now = time.monotonic()
@@ -307,26 +293,3 @@ def pixel_correlation(images: np.ndarray, others: np.ndarray) -> float:
     """Pearson's correlation of the pixels of pairs of images, mean over pairs."""
     pairs = zip(images.reshape(len(images), -1), others.reshape(len(others), -1), strict=True)
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--minutes", type=float)
-    budget.add_argument("--steps", type=int)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--log", type=Path)
-    arguments = parser.parse_args()
-    with job_log(arguments.log, "training.vdvae") as log:
-        figures = train(
-            arguments.out,
-            cache=arguments.cache,
-            minutes=arguments.minutes,
-            steps=arguments.steps,
-        )
-        log.info("held-out scenes: %s", json.dumps(figures["held out"]))
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ from torch import nn
 from nsdrecon.diffusion.versatile_diffusion import DualTransformer, join_transformers
 
 from .denoising import BATCH, DROPOUT, Captions, NoiseLoss, corrupt
-from .loop import Budget, Optimisation, fit
+from .loop import Optimisation, fit
 
 #: Weight of the text when both guide, as published (Ozcelik & VanRullen 2023).
 TEXT_WEIGHT = 0.4
@@ -98,7 +98,7 @@ def train(
     captions: Captions,
     vision: torch.Tensor,
     nothing: torch.Tensor,
-    budget: Budget,
+    steps: int,
     work: Path,
     on_checkpoint: Callable[[nn.Module], None] | None = None,
 ) -> DualUNet:
@@ -145,5 +145,5 @@ def train(
 
     optimisation = Optimisation(learning_rate=6e-4, average=0.995, warmup=100)
     return fit(
-        model, batch_loss, budget, optimisation, work / "vd-unet.pt", on_checkpoint=on_checkpoint
+        model, batch_loss, steps, optimisation, work / "vd-unet.pt", on_checkpoint=on_checkpoint
     )
