@@ -15,6 +15,7 @@ $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python workflow/envs/mend_torchvision.py
 	touch $@
 
 demo: setup
@@ -35,10 +36,11 @@ bench: setup
 demo-models: setup
 	$(BIN)/python -m workflow.demo_models.training
 
-# Needs uv. torch is left out on purpose, see setup.
+# Needs uv, and a CPU build of torch that it finds (UV_FIND_LINKS). torch is left out on purpose, see setup.
 lock:
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-package torch --no-emit-package setuptools --output-file requirements.lock
+	$(BIN)/python workflow/envs/pin.py
 
 clean:
 	rm -rf results resources .snakemake logs

@@ -60,7 +60,7 @@ SAMPLING = Sampling(sampler="ddpm", strength=0.5, guidance=3.0)
 
 @dataclass
 class Workshop:
-    """The folders, the numbers of steps, and what several stages need: made once, then read again."""
+    """Folders, numbers of steps, and what several stages need: made once, then read again."""
 
     cache: Path
     models: Path

@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 #: Weight of the mean Kullback-Leibler divergence of a latent number, against the mean absolute
 #: error of a pixel value: large enough that neighbouring latents decode alike.
 KL_WEIGHT = 3e-4
-#: Phases of the training: name, side of the crops, crops in a batch, learning rate, share of the steps.
+#: Phases of the training: name, side and number of the crops of a batch, learning rate, share of
+#: the steps.
 PHASES = (("crops", 32, 16, 1.5e-3, 0.85), ("whole", 64, 8, 2e-4, 0.15))
 
 
