@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -23,7 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+from benchmarks import environment
+
 ALPHA = 60_000.0  # published, for CLIP vision features
 N_TOKENS, TOKEN_SIZE = 77, 128
 TOKEN_SIZES = {"n_train": 2400, "n_voxels": 4200, "n_targets": N_TOKENS * TOKEN_SIZE, "n_test": 240}
@@ -130,7 +130,7 @@ def _in_own_process(
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
     done = subprocess.run(
         [sys.executable, __file__, task, str(folder), json.dumps(sizes), arguments.device],
-        env={**os.environ, **limits, "PYTHONPATH": str(SCRIPTS), "PYTHONWARNINGS": "ignore"},
+        env=environment(**limits, PYTHONWARNINGS="ignore"),
         capture_output=True,
         text=True,
         check=False,

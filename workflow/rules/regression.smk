@@ -6,7 +6,7 @@ localrules:
 
 
 rule gram:
-    """Standardised voxels' Gram matrix and its eigenvectors, shared by all features and penalties."""
+    """Standardised voxels' Gram matrix, shared by all features and penalties; eigenvectors for loo."""
     input:
         "results/{subject}/betas/train.h5",
     output:
@@ -22,44 +22,11 @@ rule gram:
     params:
         code=code("gram"),
         cfg=settings("device"),
+        eigenvectors="loo" in config["regression"]["alpha"].values(),
     message:
         "Gram matrix of {wildcards.subject}"
     script:
         "../scripts/gram.py"
-
-
-rule weights:
-    """Ridge weights from voxels to one feature space, with leave-one-out scores."""
-    input:
-        gram="results/{subject}/weights/gram.h5",
-        betas="results/{subject}/betas/train.h5",
-        latents="results/{subject}/latents/{feature}/train.h5",
-    output:
-        "results/{subject}/weights/{feature}.h5",
-    log:
-        "logs/weights/{subject}_{feature}.log",
-    benchmark:
-        "results/benchmarks/weights/{subject}_{feature}.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    threads: 8
-    resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(60),
-    params:
-        code=code("weights"),
-        cfg=settings(
-            "device",
-            "regression.alpha_grid",
-            "regression.alpha_per_target",
-            "regression.block",
-            "regression.weights_dtype",
-        ),
-        alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
-    message:
-        "Ridge weights of {wildcards.subject} for {wildcards.feature}"
-    script:
-        "../scripts/weights.py"
 
 
 rule scores:
@@ -81,25 +48,97 @@ rule scores:
         "../scripts/scores.py"
 
 
-rule predictions:
-    """Latents predicted from the test responses alone."""
-    input:
-        weights="results/{subject}/weights/{feature}.h5",
-        betas="results/{subject}/betas/test.h5",
-    output:
-        "results/{subject}/predictions/{feature}.h5",
-    log:
-        "logs/predictions/{subject}_{feature}.log",
-    conda:
-        "../envs/nsdrecon.yaml"
-    threads: 4
-    resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(30),
-    params:
-        code=code("predictions"),
-        cfg=settings("device", "regression.block", "regression.rescale"),
-    message:
-        "Predicted {wildcards.feature} of {wildcards.subject}"
-    script:
-        "../scripts/predictions.py"
+if config["regression"]["weights"] == "none":
+
+    rule weightless_predictions:
+        """Latents predicted from the test responses alone, in the dual: no weights are made."""
+        input:
+            gram="results/{subject}/weights/gram.h5",
+            train="results/{subject}/betas/train.h5",
+            latents="results/{subject}/latents/{feature}/train.h5",
+            test="results/{subject}/betas/test.h5",
+        output:
+            predictions="results/{subject}/predictions/{feature}.h5",
+            statistics="results/{subject}/weights/{feature}.h5",
+        log:
+            "logs/weightless_predictions/{subject}_{feature}.log",
+        benchmark:
+            "results/benchmarks/weightless_predictions/{subject}_{feature}.tsv"
+        conda:
+            "../envs/nsdrecon.yaml"
+        threads: 8
+        resources:
+            mem_mb=scaled(8000),
+            runtime=scaled(60),
+        params:
+            code=code("weightless_predictions"),
+            cfg=settings(
+                "device",
+                "regression.alpha_grid",
+                "regression.alpha_per_target",
+                "regression.block",
+                "regression.rescale",
+            ),
+            alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
+        message:
+            "Predicted {wildcards.feature} of {wildcards.subject}, without weights"
+        script:
+            "../scripts/weightless_predictions.py"
+
+else:
+
+    rule weights:
+        """Ridge weights from voxels to one feature space, with leave-one-out scores."""
+        input:
+            gram="results/{subject}/weights/gram.h5",
+            betas="results/{subject}/betas/train.h5",
+            latents="results/{subject}/latents/{feature}/train.h5",
+        output:
+            "results/{subject}/weights/{feature}.h5",
+        log:
+            "logs/weights/{subject}_{feature}.log",
+        benchmark:
+            "results/benchmarks/weights/{subject}_{feature}.tsv"
+        conda:
+            "../envs/nsdrecon.yaml"
+        threads: 8
+        resources:
+            mem_mb=scaled(8000),
+            runtime=scaled(60),
+        params:
+            code=code("weights"),
+            cfg=settings(
+                "device",
+                "regression.alpha_grid",
+                "regression.alpha_per_target",
+                "regression.block",
+                "regression.weights",
+            ),
+            alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
+        message:
+            "Ridge weights of {wildcards.subject} for {wildcards.feature}"
+        script:
+            "../scripts/weights.py"
+
+    rule predictions:
+        """Latents predicted from the test responses alone."""
+        input:
+            weights="results/{subject}/weights/{feature}.h5",
+            betas="results/{subject}/betas/test.h5",
+        output:
+            "results/{subject}/predictions/{feature}.h5",
+        log:
+            "logs/predictions/{subject}_{feature}.log",
+        conda:
+            "../envs/nsdrecon.yaml"
+        threads: 4
+        resources:
+            mem_mb=scaled(8000),
+            runtime=scaled(30),
+        params:
+            code=code("predictions"),
+            cfg=settings("device", "regression.block", "regression.rescale"),
+        message:
+            "Predicted {wildcards.feature} of {wildcards.subject}"
+        script:
+            "../scripts/predictions.py"

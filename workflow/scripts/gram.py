@@ -9,4 +9,5 @@ with job_log(snakemake.log[0], snakemake.rule):
         snakemake.input[0],
         snakemake.output[0],
         device=choose_device(snakemake.params.cfg["device"], snakemake.threads),
+        eigenvectors=snakemake.params.eigenvectors,
     )
