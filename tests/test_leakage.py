@@ -5,8 +5,10 @@ import pytest
 from job_graph import Job, ancestors, planned_jobs
 from workflow_runs import copy_project
 
-# Made from test images or about to be: the only files through which they could leak.
+# Made from test images or about to be: the only files through which they could leak. Captions are
+# in one file for all images, so what is made of those of the test images is told by its path.
 TEST_STIMULI = "results/stimuli/test.h5"
+ORACLE = "oracle-"
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +18,12 @@ def project(tmp_path_factory):
 
 def leaks(jobs: list[Job]) -> dict[str, set[str]]:
     """Reconstructions that are no oracle's, with the forbidden files they are made from."""
-    from_test = {TEST_STIMULI} | {
-        path for job in jobs for path in job.outputs if TEST_STIMULI in ancestors(jobs, path)
-    }
-    made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
-    found = {path: ancestors(jobs, path) & from_test for path in made if "oracle-" not in path}
+    outputs = [path for job in jobs for path in job.outputs]
+    from_test = {TEST_STIMULI}
+    from_test |= {path for path in outputs if TEST_STIMULI in ancestors(jobs, path)}
+    from_test |= {path for path in outputs if ORACLE in path}
+    made = [path for path in outputs if "/reconstructions/" in path and ORACLE not in path]
+    found = {path: ancestors(jobs, path) & from_test for path in made}
     return {path: forbidden for path, forbidden in found.items() if forbidden}
 
 
@@ -32,21 +35,40 @@ def test_no_reconstruction_descends_from_test_stimuli(project, configfiles):
     assert leaks(jobs) == {}
 
 
-def test_training_stimuli_and_latents_come_from_training_ids_alone(project):
+def test_training_latents_come_from_training_ids_alone(project):
+    """And everything made of test images lies under a path that says so."""
     jobs = planned_jobs(project, ["config/demo.yaml"])
+    extractions = [
+        job for job in jobs if job.rule in {"vdvae_latents", "text_features", "vision_features"}
+    ]
+    assert {job.params["split"] for job in extractions} == {"'train'", "'test'"}
+    for job in extractions:
+        oracle = job.params["split"] == "'test'"
+        assert all(("/oracle-latents/" in path) == oracle for path in job.outputs), job
+        assert oracle or TEST_STIMULI not in job.inputs, job
     for job in jobs:
-        if job.rule in {"vdvae_latents", "text_features", "vision_features", "weights"}:
-            assert not any("test" in path for path in job.inputs), job
+        if job.rule in {"gram", "weights", "predictions"}:
+            made_of = {path for output in job.outputs for path in ancestors(jobs, output)}
+            assert not any(ORACLE in path or path == TEST_STIMULI for path in made_of), job
 
 
-def test_a_leaky_workflow_is_found(tmp_path):
+def test_oracles_are_made_of_true_latents_alone(project):
+    """The other way round: a ceiling that saw predictions would not be one."""
+    jobs = planned_jobs(project, ["config/demo.yaml"])
+    oracles = [
+        path for job in jobs for path in job.outputs if path.endswith(".h5") and ORACLE in path
+    ]
+    assert "results/subj01/reconstructions/oracle-vd-ddpm.h5" in oracles
+    for path in oracles:
+        assert not any("/predictions/" in found for found in ancestors(jobs, path)), path
+
+
+@pytest.mark.parametrize("leak", [TEST_STIMULI, "results/{subject}/oracle-latents/sd-text.h5"])
+def test_a_leaky_workflow_is_found(tmp_path, leak):
     project = copy_project(tmp_path / "project")
     rules = project / "workflow/rules/stage2.smk"
     text = rules.read_text()
-    leaky = text.replace(
-        'stage1="results/{subject}/reconstructions/vdvae.h5",',
-        f'stage1="results/{{subject}}/reconstructions/vdvae.h5",\n        leak="{TEST_STIMULI}",',
-    )
+    leaky = text.replace("stage1=stage1_images,", f"stage1=stage1_images,\n        leak={leak!r},")
     assert leaky != text
     rules.write_text(leaky)
     found = leaks(planned_jobs(project, ["config/demo.yaml"]))

@@ -26,6 +26,11 @@ SUBJECTS = [f"subj{number:02d}" for number in config["subjects"]]
 # Stage 2 starts from the VDVAE's images, so that system is always there.
 SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
 FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s])]))
+# Ceilings: the same models given the true latents of the test images instead of predicted ones.
+ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["oracles"] else []
+ORACLE_FEATURES = list(
+    dict.fromkeys(["vdvae", *(f for s in ORACLES for f in GUIDANCE[s.removeprefix("oracle-")])])
+)
 TITLES = {
     "vdvae": "VDVAE (stage 1)",
     "sd-ddpm": "Stable Diffusion, DDPM",
@@ -34,6 +39,9 @@ TITLES = {
     "vd-ddim": "Versatile Diffusion, DDIM",
 }
 SYSTEM_TITLES = {system: TITLES[system] for system in SYSTEMS}
+ORACLE_TITLES = {
+    oracle: f"{TITLES[oracle.removeprefix('oracle-')]}, oracle: true latents" for oracle in ORACLES
+}
 FLOOR_TITLES = {f"shuffled-{system}": f"{TITLES[system]}, shuffled brain" for system in SYSTEMS}
 FLOORS = list(FLOOR_TITLES)
 SHARDS = [f"{i + 1}-of-{config['shards']}" for i in range(config["shards"])]
@@ -101,6 +109,40 @@ def parts(wildcards):
     return {"architecture": ARCHITECTURE, "layers": config["latents"]["vdvae_layers"]}
 
 
+def seen_images(wildcards):
+    """Where the images lie whose latents are extracted: a subject's own, or everybody's test set."""
+    if wildcards.latents == "oracle-latents":
+        return "results/stimuli/test.h5"
+    return f"results/{wildcards.subject}/stimuli/train.h5"
+
+
+def seen_split(wildcards):
+    """The split whose latents are extracted; the test split's are for oracles alone."""
+    return "test" if wildcards.latents == "oracle-latents" else "train"
+
+
+def decoded(feature):
+    """What a system decodes: predictions from test responses, or an oracle's true latents."""
+
+    def path(wildcards):
+        oracle = wildcards.system.startswith("oracle-")
+        folder = "oracle-latents" if oracle else "predictions"
+        return f"results/{wildcards.subject}/{folder}/{feature}.h5"
+
+    return path
+
+
+def guidance(wildcards):
+    """The features, besides the VDVAE's, that guide a diffusion system."""
+    return GUIDANCE[wildcards.system.removeprefix("oracle-")]
+
+
+def stage1_images(wildcards):
+    """What a diffusion system starts from: the VDVAE's images, or those of the VDVAE's oracle."""
+    oracle = "oracle-" if wildcards.system.startswith("oracle-") else ""
+    return f"results/{wildcards.subject}/reconstructions/{oracle}vdvae.h5"
+
+
 def feature_model(feature):
     """Folder of the model that a CLIP feature is made with."""
     return config["models"][FEATURE_MODELS[feature]]["folder"]
@@ -108,7 +150,8 @@ def feature_model(feature):
 
 def backbone(wildcards):
     """Folders of a diffusion system's model: its own and that of an exchanged autoencoder."""
-    return config["models"][BACKBONES[wildcards.system.partition("-")[0]]]
+    name = wildcards.system.removeprefix("oracle-").partition("-")[0]
+    return config["models"][BACKBONES[name]]
 
 
 def sampling(wildcards):
@@ -119,7 +162,7 @@ def sampling(wildcards):
 
 def flows(wildcards):
     """Settings that only Versatile Diffusion has."""
-    names = ["text_weight"] if wildcards.system.startswith("vd-") else []
+    names = ["text_weight"] if wildcards.system.removeprefix("oracle-").startswith("vd-") else []
     return {name: config["stage2"][name] for name in names}
 
 

@@ -1,4 +1,5 @@
-# What the models see in the training images and captions: the targets of the regression.
+# What the models see in images and captions. Those of the training split are the regression's targets;
+# those of the test split, below oracle-latents/, are for oracles alone.
 
 
 rule train_stimuli:
@@ -25,16 +26,17 @@ rule train_stimuli:
 
 
 rule vdvae_latents:
-    """VDVAE latents of one shard of the training images."""
+    """VDVAE latents of one shard of the seen images."""
     input:
-        stimuli="results/{subject}/stimuli/train.h5",
+        stimuli=seen_images,
+        trials="results/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
     output:
-        temp("results/{subject}/latents/vdvae/shards/{shard}.h5"),
+        temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:
-        "logs/vdvae_latents/{subject}_{shard}.log",
+        "logs/vdvae_latents/{subject}_{latents}_{shard}.log",
     benchmark:
-        "results/benchmarks/vdvae_latents/{subject}_{shard}.tsv"
+        "results/benchmarks/vdvae_latents/{subject}_{latents}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -53,23 +55,24 @@ rule vdvae_latents:
         ),
         architecture=ARCHITECTURE,
         part=part,
+        split=seen_split,
     message:
-        "VDVAE latents of {wildcards.subject}, shard {wildcards.shard}"
+        "VDVAE {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vdvae_latents.py"
 
 
 rule text_features:
-    """Text features of one shard of the training images' captions."""
+    """Text features of one shard of the seen images' captions."""
     input:
         trials="results/{subject}/trials.tsv",
         stimulus_table=nsd(layout.STIMULUS_TABLE),
         captions=config["nsd"]["captions"],
         model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
     output:
-        temp("results/{subject}/latents/{feature}/shards/{shard}.h5"),
+        temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
-        "logs/text_features/{subject}_{feature}_{shard}.log",
+        "logs/text_features/{subject}_{latents}_{feature}_{shard}.log",
     wildcard_constraints:
         feature="sd-text|vd-text",
     conda:
@@ -84,21 +87,23 @@ rule text_features:
         cfg=settings("device", "latents.batch_size"),
         folder=lambda wildcards: feature_model(wildcards.feature),
         part=part,
+        split=seen_split,
     message:
-        "{wildcards.feature} of {wildcards.subject}, shard {wildcards.shard}"
+        "{wildcards.feature} {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/text_features.py"
 
 
 rule vision_features:
-    """Versatile Diffusion's vision features of one shard of the training images."""
+    """Versatile Diffusion's vision features of one shard of the seen images."""
     input:
-        stimuli="results/{subject}/stimuli/train.h5",
+        stimuli=seen_images,
+        trials="results/{subject}/trials.tsv",
         model=lambda wildcards: folder_files(feature_model("vd-vision")),
     output:
-        temp("results/{subject}/latents/vd-vision/shards/{shard}.h5"),
+        temp("results/{subject}/{latents}/vd-vision/shards/{shard}.h5"),
     log:
-        "logs/vision_features/{subject}_{shard}.log",
+        "logs/vision_features/{subject}_{latents}_{shard}.log",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -111,8 +116,9 @@ rule vision_features:
         cfg=settings("device", "latents.batch_size"),
         folder=lambda wildcards: feature_model("vd-vision"),
         part=part,
+        split=seen_split,
     message:
-        "vd-vision of {wildcards.subject}, shard {wildcards.shard}"
+        "vd-vision {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vision_features.py"
 
@@ -137,3 +143,14 @@ rule latents:
         "Latents {wildcards.feature} of {wildcards.subject}"
     script:
         "../scripts/latents.py"
+
+
+use rule latents as oracle_latents with:
+    input:
+        expand("results/{{subject}}/oracle-latents/{{feature}}/shards/{shard}.h5", shard=SHARDS),
+    output:
+        "results/{subject}/oracle-latents/{feature}.h5",
+    log:
+        "logs/latents/{subject}_oracle_{feature}.log",
+    message:
+        "True latents {wildcards.feature} of the test images of {wildcards.subject}"

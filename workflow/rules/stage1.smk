@@ -1,17 +1,19 @@
-# Stage 1: images that the VDVAE decodes from predicted latents.
+# Stage 1: images that the VDVAE decodes from predicted latents, or from an oracle's true ones.
 
 
 rule vdvae_images:
-    """VDVAE images of one shard of the test responses."""
+    """VDVAE images of one shard of the test images."""
     input:
-        latents="results/{subject}/predictions/vdvae.h5",
+        latents=decoded("vdvae"),
         checkpoint=config["models"]["vdvae"]["checkpoint"],
     output:
-        temp("results/{subject}/reconstructions/vdvae/shards/{shard}.h5"),
+        temp("results/{subject}/reconstructions/{system}/shards/{shard}.h5"),
     log:
-        "logs/vdvae_images/{subject}_{shard}.log",
+        "logs/vdvae_images/{subject}_{system}_{shard}.log",
     benchmark:
-        "results/benchmarks/vdvae_images/{subject}_{shard}.tsv"
+        "results/benchmarks/vdvae_images/{subject}_{system}_{shard}.tsv"
+    wildcard_constraints:
+        system="(oracle-)?vdvae",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -31,7 +33,7 @@ rule vdvae_images:
         architecture=ARCHITECTURE,
         part=part,
     message:
-        "Stage-1 images of {wildcards.subject}, shard {wildcards.shard}"
+        "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vdvae_images.py"
 
@@ -45,7 +47,7 @@ rule reconstructions:
     log:
         "logs/reconstructions/{subject}_{system}.log",
     wildcard_constraints:
-        system="|".join(SYSTEMS),
+        system="|".join([*SYSTEMS, *ORACLES]),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1

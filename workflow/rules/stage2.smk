@@ -2,14 +2,10 @@
 
 
 rule diffusion_images:
-    """Images of one diffusion system for one shard of the test responses."""
+    """Images of one diffusion system for one shard of the test images."""
     input:
-        stage1="results/{subject}/reconstructions/vdvae.h5",
-        guidance=lambda wildcards: expand(
-            "results/{subject}/predictions/{feature}.h5",
-            subject=wildcards.subject,
-            feature=GUIDANCE[wildcards.system],
-        ),
+        stage1=stage1_images,
+        guidance=lambda wildcards: [decoded(name)(wildcards) for name in guidance(wildcards)],
         model=lambda wildcards: folder_files(backbone(wildcards)["folder"]),
         vae=lambda wildcards: folder_files(backbone(wildcards)["vae_folder"]),
     output:
@@ -19,7 +15,7 @@ rule diffusion_images:
     benchmark:
         "results/benchmarks/diffusion_images/{subject}_{system}_{shard}.tsv"
     wildcard_constraints:
-        system="(sd|vd)-(ddpm|ddim)",
+        system="(oracle-)?(sd|vd)-(ddpm|ddim)",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -32,7 +28,7 @@ rule diffusion_images:
         cfg=settings("device", "seed", "stage2.batch_size", "stage2.precision", "stage2.samples"),
         folders=backbone,
         flows=flows,
-        guidance=lambda wildcards: GUIDANCE[wildcards.system],
+        guidance=guidance,
         part=part,
         sampling=sampling,
     message:

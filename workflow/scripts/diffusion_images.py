@@ -1,4 +1,4 @@
-"""Images of one diffusion system for one shard of a subject's test responses."""
+"""Images of one diffusion system for one shard of a subject's test images."""
 
 from nsdrecon.devices import PRECISIONS, choose_device
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
@@ -14,7 +14,7 @@ BACKBONES = {"sd": StableDiffusion, "vd": VersatileDiffusion}
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
     subject, system = snakemake.wildcards.subject, snakemake.wildcards.system
-    name, sampler = system.split("-")
+    name, sampler = system.removeprefix("oracle-").split("-")
     backbone, folders = BACKBONES[name], snakemake.params.folders
     nsd_id = shard_ids(read_ids(snakemake.input.stage1), *snakemake.params.part)
     stage1 = read_array(snakemake.input.stage1, "images", nsd_id)[:, 0]

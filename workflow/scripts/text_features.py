@@ -1,4 +1,4 @@
-"""Text features of the captions of one shard of a subject's training images."""
+"""Text features of the captions of one shard of a subject's split."""
 
 from nsdrecon.captions import captions_of
 from nsdrecon.clip_features import sd_text_features, vd_text_features
@@ -14,8 +14,8 @@ with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
     feature = snakemake.wildcards.feature
     device = choose_device(cfg["device"], snakemake.threads)
-    train = split_ids(read_trials(snakemake.input.trials), "train")
-    nsd_id = shard_ids(train, *snakemake.params.part)
+    seen = split_ids(read_trials(snakemake.input.trials), snakemake.params.split)
+    nsd_id = shard_ids(seen, *snakemake.params.part)
     n_stimuli = len(read_stimulus_table(snakemake.input.stimulus_table))
     features = FEATURES[feature](
         nsd_id,

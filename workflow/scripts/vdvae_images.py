@@ -1,4 +1,4 @@
-"""Stage-1 images of one shard of a subject's test responses."""
+"""Stage-1 images of one shard of a subject's test images."""
 
 from nsdrecon.devices import choose_device
 from nsdrecon.latent_files import read_latents
@@ -25,6 +25,6 @@ with job_log(snakemake.log[0], snakemake.rule):
         output=cfg["stage1.output"],
         batch_size=cfg["stage1.batch_size"],
     )
-    about = {"system": "vdvae", "subject": subject}
+    about = {"system": snakemake.wildcards.system, "subject": subject}
     # One sample an image: the axis is there because the systems of stage 2 can have more.
     write_arrays(snakemake.output[0], nsd_id, {"images": images[:, None]}, about)

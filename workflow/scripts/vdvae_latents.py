@@ -1,9 +1,10 @@
-"""VDVAE latents of one shard of a subject's training images."""
+"""VDVAE latents of one shard of the images of a subject's split."""
 
 from nsdrecon.devices import choose_device
 from nsdrecon.latent_files import write_latents
 from nsdrecon.logs import job_log
-from nsdrecon.store import read_array, read_ids, shard_ids
+from nsdrecon.nsd import read_trials, split_ids
+from nsdrecon.store import read_array, shard_ids
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.latents import extract_latents
@@ -11,7 +12,8 @@ from nsdrecon.vdvae.latents import extract_latents
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
     device = choose_device(cfg["device"], snakemake.threads)
-    nsd_id = shard_ids(read_ids(snakemake.input.stimuli), *snakemake.params.part)
+    seen = split_ids(read_trials(snakemake.input.trials), snakemake.params.split)
+    nsd_id = shard_ids(seen, *snakemake.params.part)
     model = load_vdvae(
         snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
     )
