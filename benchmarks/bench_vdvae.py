@@ -120,7 +120,9 @@ def _published(path: Path, device: str):
 
         size = model.config.image_size
         pixels = preprocessing.normalise(preprocessing.resize(images, size))
-        activations = model.encoder(torch.from_numpy(pixels).to(device))
+        # The original makes its input contiguous: what follows is not in channels-last layout.
+        channels_first = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous()
+        activations = model.encoder(channels_first.permute(0, 2, 3, 1))
         model.decoder(len(images), choose, activations=activations)
         return torch.cat([z.flatten(1) for z in latents[:N_LAYERS]], dim=1).cpu().numpy()
 

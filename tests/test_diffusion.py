@@ -15,6 +15,7 @@ from diffusers import StableDiffusionImg2ImgPipeline
 from diffusers.models.transformers.dual_transformer_2d import DualTransformer2DModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import diffusion_models
@@ -347,6 +348,13 @@ def test_bad_inputs_are_refused(sd, change, message):
 def test_pixels_and_grey_levels_are_inverse():
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
     np.testing.assert_array_equal(to_uint8(to_pixels(levels, 16)), levels)
+
+
+def test_stage_1_images_are_enlarged_by_pillows_bicubic():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    enlarged = to_uint8(to_pixels(images, 20))
+    expected = Image.fromarray(images[1]).resize((20, 20), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(enlarged[1], np.asarray(expected))
 
 
 # Loading

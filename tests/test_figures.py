@@ -16,11 +16,12 @@ from nsdrecon.figures import (
     reconstructions_figure,
     regression_figure,
     retrieval_figure,
+    samples_figure,
     scatter_figure,
     spread_over_scores,
 )
 from nsdrecon.gallery import write_gallery
-from nsdrecon.store import read_array
+from nsdrecon.store import read_array, write_arrays
 from small_pictures import write_stimuli, write_system
 
 NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
@@ -73,6 +74,38 @@ def test_reconstructions_figure_shows_the_right_pictures(tmp_path, stimuli, syst
     assert len(shown) == 6
     assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
     assert "3 images, evenly spaced through the sorted ids" in caption
+
+
+def test_samples_figure_shows_the_chosen_sample(tmp_path, stimuli, system, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "_show", lambda panel, image: shown.append(image))
+    mean = np.full((10, 40, 40, 3), 9, np.uint8)
+    spread = np.zeros((10, 40, 40), np.float32)
+    spread[NSD_ID == 41, 3, 5] = 30
+    choice = np.arange(10) % 2
+    write_arrays(
+        tmp_path / "samples.h5",
+        NSD_ID,
+        {"mean": mean, "uncertainty": spread, "chosen": choice},
+    )
+    caption = samples_figure(
+        stimuli,
+        system,
+        tmp_path / "samples.h5",
+        tmp_path / "figure.png",
+        nsd_id=np.array([41, 2]),
+        choice="two",
+        title="subj01: SD",
+    )
+    images = read_array(system, "images", np.array([41, 2]))
+    np.testing.assert_array_equal(shown[2], images[0, 1])
+    np.testing.assert_array_equal(shown[3], images[1, 0])
+    np.testing.assert_array_equal(shown[4], mean[0])
+    # Black where the samples agree, the brightest colour where they differ most.
+    assert shown[6].max(axis=2)[3, 5] > 200
+    assert shown[7].max() < 10
+    assert "of 2 samples" in caption
+    assert "to 30 grey levels" in caption
 
 
 def test_reconstructions_figure_is_drawn(tmp_path, stimuli, system):

@@ -5,12 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from nsdrecon.errors import InputError
 from nsdrecon.vdvae import mixture
 from nsdrecon.vdvae.config import VDVAEConfig
-from nsdrecon.vdvae.decoding import decode_latents, layers_of, resize_bicubic, to_uint8
+from nsdrecon.vdvae.decoding import decode_latents, layers_of, to_uint8
 from nsdrecon.vdvae.latents import extract_latents
 from vdvae_models import TINY, golden, golden_model, random_images, random_model
 
@@ -129,14 +128,6 @@ def test_rounding_is_unbiased_and_truncation_is_not():
 def test_every_level_survives_the_way_there_and_back():
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(to_uint8(levels / np.float32(127.5) - 1), levels)
-
-
-def test_the_enlargement_is_pillows_bicubic():
-    images = random_images(2, 8)
-    enlarged = resize_bicubic(images, 20)
-    assert enlarged.shape == (2, 20, 20, 3)
-    expected = Image.fromarray(images[1]).resize((20, 20), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(enlarged[1], np.asarray(expected))
 
 
 @given(n_layers=st.integers(1, 75))

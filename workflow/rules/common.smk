@@ -25,7 +25,10 @@ ARCHITECTURE = {
 SUBJECTS = [f"subj{number:02d}" for number in config["subjects"]]
 # Stage 2 starts from the VDVAE's images, so that system is always there.
 SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
-FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s])]))
+# Which of several samples is kept is a matter of predicted vision features, whatever the backbone.
+SEVERAL = [s for s in SYSTEMS if s != "vdvae" and config["stage2"]["samples"] > 1]
+CHOICE = ["vd-vision"] if SEVERAL else []
+FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s]), *CHOICE]))
 # Ceilings: the same models given the true latents of the test images instead of predicted ones.
 ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["oracles"] else []
 ORACLE_FEATURES = list(
@@ -44,6 +47,9 @@ ORACLE_TITLES = {
 }
 FLOOR_TITLES = {f"shuffled-{system}": f"{TITLES[system]}, shuffled brain" for system in SYSTEMS}
 FLOORS = list(FLOOR_TITLES)
+SAMPLES_FIGURES = [
+    f"results/figures/samples_{subject}_{system}.png" for subject in SUBJECTS for system in SEVERAL
+]
 SHARDS = [f"{i + 1}-of-{config['shards']}" for i in range(config["shards"])]
 
 

@@ -3,6 +3,7 @@
 
 localrules:
     reconstructions_figure,
+    samples_figure,
     regression_figure,
     noise_ceiling_figure,
     metrics_figure,
@@ -29,6 +30,28 @@ rule reconstructions_figure:
         "Figure of {wildcards.subject}"
     script:
         "../scripts/reconstructions_figure.py"
+
+
+rule samples_figure:
+    """Where the samples of an image agree and where they do not."""
+    input:
+        stimuli="results/stimuli/test.h5",
+        reconstructions="results/{subject}/reconstructions/{system}.h5",
+        samples="results/{subject}/samples/{system}.h5",
+    output:
+        figure="results/figures/samples_{subject}_{system}.png",
+        caption="results/figures/captions/samples_{subject}_{system}.txt",
+    log:
+        "logs/samples_figure/{subject}_{system}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("samples_figure"),
+        title=lambda wildcards: SYSTEM_TITLES[wildcards.system],
+    message:
+        "Figure of the samples of {wildcards.system}, {wildcards.subject}"
+    script:
+        "../scripts/samples_figure.py"
 
 
 rule regression_figure:
@@ -118,6 +141,7 @@ rule report:
         rulegraph="results/dag/rulegraph.svg",
         trials=expand("results/{subject}/trials.tsv", subject=SUBJECTS),
         reconstructions=expand("results/figures/reconstructions_{subject}.png", subject=SUBJECTS),
+        samples=SAMPLES_FIGURES,
         regressions=expand("results/figures/regression_{subject}.png", subject=SUBJECTS),
         noise_ceiling="results/figures/noise_ceiling.png",
         bars="results/figures/metrics.png",

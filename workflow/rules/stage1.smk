@@ -28,6 +28,7 @@ rule vdvae_images:
             "seed",
             "stage1.batch_size",
             "stage1.output",
+            "stage1.rounding",
             "stage1.temperature",
         ),
         architecture=ARCHITECTURE,

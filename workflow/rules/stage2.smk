@@ -25,7 +25,14 @@ rule diffusion_images:
         gpu=1,
     params:
         code=code("diffusion_images"),
-        cfg=settings("device", "seed", "stage2.batch_size", "stage2.precision", "stage2.samples"),
+        cfg=settings(
+            "device",
+            "seed",
+            "stage2.batch_size",
+            "stage2.compile",
+            "stage2.precision",
+            "stage2.samples",
+        ),
         folders=backbone,
         flows=flows,
         guidance=guidance,
@@ -35,3 +42,34 @@ rule diffusion_images:
         "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/diffusion_images.py"
+
+
+rule samples:
+    """Mean, uncertainty and chosen sample of every image, by its predicted vision features."""
+    input:
+        reconstructions="results/{subject}/reconstructions/{system}.h5",
+        predicted="results/{subject}/predictions/vd-vision.h5",
+        model=lambda wildcards: folder_files(feature_model("vd-vision")),
+    output:
+        "results/{subject}/samples/{system}.h5",
+    log:
+        "logs/samples/{subject}_{system}.log",
+    benchmark:
+        "results/benchmarks/samples/{subject}_{system}.tsv"
+    wildcard_constraints:
+        system="(sd|vd)-(ddpm|ddim)",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("samples"),
+        cfg=settings("device", "latents.batch_size"),
+        folder=lambda wildcards: feature_model("vd-vision"),
+    message:
+        "Samples of {wildcards.system}, {wildcards.subject}"
+    script:
+        "../scripts/samples.py"

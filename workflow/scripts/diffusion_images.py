@@ -37,6 +37,7 @@ with job_log(snakemake.log[0], snakemake.rule):
             **snakemake.params.flows,
             device=choose_device(cfg["device"], snakemake.threads),
             dtype=PRECISIONS[cfg["stage2.precision"]],
+            compile_unet=cfg["stage2.compile"],
         ),
         nsd_id,
         stage1,

@@ -77,8 +77,12 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         **{key: config["stage2"][key] for key in ("strength", "steps", "guidance")},
     )
     notes = [Note(SIMULATED)] if config["nsd"]["source"] == "simulated" else []
+    samples = []
+    if snakemake.input.samples:
+        samples = [Section("Samples", [picture(path) for path in snakemake.input.samples])]
     sections = [
         Section("Reconstructions", [*notes, *map(picture, snakemake.input.reconstructions)]),
+        *samples,
         Section("Scores", [picture(snakemake.input.bars), *score_tables(config)]),
         Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
         Section("Regression", [picture(path) for path in snakemake.input.regressions]),

@@ -23,6 +23,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         key=(cfg["seed"], subject, 0),
         temperature=cfg["stage1.temperature"],
         output=cfg["stage1.output"],
+        rounding=cfg["stage1.rounding"],
         batch_size=cfg["stage1.batch_size"],
     )
     about = {"system": snakemake.wildcards.system, "subject": subject}

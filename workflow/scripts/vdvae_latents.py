@@ -25,5 +25,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         latent=cfg["latents.vdvae_values"],
         seed=cfg["seed"],
         batch_size=cfg["latents.batch_size"],
+        precision=cfg["latents.vdvae_precision"],
+        dtype=cfg["latents.vdvae_dtype"],
     )
     write_latents(snakemake.output[0], nsd_id, latents, "vdvae")

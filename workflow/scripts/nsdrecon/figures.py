@@ -110,6 +110,68 @@ def reconstructions_figure(
     columns = {"seen": read_array(stimuli, "images", nsd_id)}
     for title, path in systems.items():
         columns[title] = read_array(path, "images", nsd_id)[:, 0]
+    _picture_grid(output, columns, nsd_id, subject)
+    return (
+        f"{subject}: seen test images (left, with their number in the stimulus file) and their "
+        f"reconstructions from the responses alone. {len(nsd_id)} images, {choice}."
+    )
+
+
+def samples_figure(
+    stimuli: str | Path,
+    reconstructions: str | Path,
+    samples: str | Path,
+    output: str | Path,
+    *,
+    nsd_id: np.ndarray,
+    choice: str,
+    title: str,
+) -> str:
+    """Several samples of an image: the chosen one, their mean, and where they disagree.
+
+    Parameters
+    ----------
+    stimuli
+        HDF5 with ``nsd_id`` and ``images`` (n, size, size, 3).
+    reconstructions
+        HDF5 with ``images`` (n, samples, size, size, 3).
+    samples
+        Their summary (:func:`nsdrecon.diffusion.samples.summarise_samples`).
+    output
+        Image file.
+    nsd_id, choice
+        Images to show, a row each, and how they were chosen.
+    title
+        Of the figure: whose images they are.
+
+    Returns
+    -------
+    The caption.
+    """
+    nsd_id = np.asarray(nsd_id)
+    images = read_array(reconstructions, "images", nsd_id)
+    chosen = read_array(samples, "chosen", nsd_id)
+    uncertainty = read_array(samples, "uncertainty", nsd_id)
+    top = float(uncertainty.max()) or 1.0
+    columns = {
+        "seen": read_array(stimuli, "images", nsd_id),
+        "chosen sample": images[np.arange(len(nsd_id)), chosen],
+        f"mean of {images.shape[1]}": read_array(samples, "mean", nsd_id),
+        "uncertainty": matplotlib.colormaps["magma"](uncertainty / top, bytes=True)[..., :3],
+    }
+    _picture_grid(output, columns, nsd_id, title)
+    return (
+        f"{title}: of {images.shape[1]} samples the one that agrees best with the vision features "
+        "predicted from the brain (the seen image has no part in it), their mean, and their "
+        f"standard deviation at each pixel, from 0 (black) to {top:.0f} grey levels (white). "
+        f"{len(nsd_id)} images, {choice}."
+    )
+
+
+def _picture_grid(
+    output: str | Path, columns: Mapping[str, np.ndarray], nsd_id: np.ndarray, title: str
+) -> None:
+    """A row an image and a column of pictures a title: column title to images (n, h, w, 3)."""
     n_rows, n_columns = len(nsd_id), len(columns)
     with _figure(output, (1.35 * n_columns + 0.55, 1.35 * n_rows + 0.7)) as figure:
         grid = figure.subplots(
@@ -125,17 +187,13 @@ def reconstructions_figure(
             top=1 - 0.7 / figure.get_figheight(),
         )
         left, top = 0.45 / figure.get_figwidth(), 1 - 0.05 / figure.get_figheight()
-        figure.suptitle(subject, x=left, y=top, ha="left", va="top", fontweight="bold")
-        for column, (title, images) in enumerate(columns.items()):
-            grid[0, column].set_title(fill(title, _TITLE_WIDTH), fontsize=8)
+        figure.suptitle(title, x=left, y=top, ha="left", va="top", fontweight="bold")
+        for column, (name, images) in enumerate(columns.items()):
+            grid[0, column].set_title(fill(name, _TITLE_WIDTH), fontsize=8)
             for row, image in enumerate(images):
                 _show(grid[row, column], image)
         for row, image_id in enumerate(nsd_id):
             grid[row, 0].set_ylabel(str(image_id), color=_GREY, fontsize=7)
-    return (
-        f"{subject}: seen test images (left, with their number in the stimulus file) and their "
-        f"reconstructions from the responses alone. {n_rows} images, {choice}."
-    )
 
 
 def bars_figure(

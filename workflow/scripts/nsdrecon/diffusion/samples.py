@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 
 from nsdrecon.errors import InputError
+from nsdrecon.latent_files import read_latents
+from nsdrecon.logs import progress
+from nsdrecon.store import ID, create_h5, dataset, open_h5, read_rows, rows_of, unique_ids
+
+logger = logging.getLogger(__name__)
 
 
 def mean_image(images: np.ndarray) -> np.ndarray:
@@ -70,9 +79,71 @@ def agreement(predicted: np.ndarray, features: np.ndarray) -> np.ndarray:
     return ((one * many).sum(axis=-1) / norms).astype(np.float32)
 
 
-def choose_samples(predicted: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """The sample of each image that agrees best with the predicted features, shape (n,), int64.
+def summarise_samples(
+    reconstructions: str | Path,
+    predicted: str | Path,
+    output: str | Path,
+    *,
+    feature: str,
+    encode: Callable[[np.ndarray], np.ndarray],
+    batch_size: int,
+) -> None:
+    """Write the mean, the uncertainty and the choice among the samples of every image.
 
-    The choice never sees the image that was shown. Arguments and errors as in :func:`agreement`.
+    The output holds, beside ``nsd_id`` ascending: ``mean`` (n, height, width, 3) uint8,
+    ``uncertainty`` (n, height, width) float32 in grey levels, ``agreement`` (n, samples) and
+    ``chosen`` (n,), the number of the sample that agrees best.
+
+    Parameters
+    ----------
+    reconstructions
+        HDF5 with ``images`` (n, samples, height, width, 3).
+    predicted
+        Features predicted from the brain, for at least these images.
+    output
+        HDF5 file, written all or nothing.
+    feature
+        Name of the features.
+    encode
+        Features (m, tokens, width) of images (m, height, width, 3), by the encoder whose features
+        were predicted.
+    batch_size
+        Images at a time.
+
+    Raises
+    ------
+    InputError
+        If an image has no prediction, or the files are not of this kind.
     """
-    return agreement(predicted, features).argmax(axis=1)
+    with open_h5(reconstructions) as file, create_h5(output) as summary:
+        images = dataset(file, "images")
+        found = unique_ids(dataset(file, ID)[()], reconstructions)
+        nsd_id = np.sort(found)
+        n, samples, height, width, _ = images.shape
+        summary.create_dataset(ID, data=nsd_id)
+        summary.create_dataset("mean", (n, height, width, 3), dtype=np.uint8)
+        summary.create_dataset("uncertainty", (n, height, width), dtype=np.float32)
+        summary.create_dataset("agreement", (n, samples), dtype=np.float32)
+        summary.create_dataset("chosen", (n,), dtype=np.int64)
+        summary.attrs.update({**file.attrs, "feature": feature})
+        step = max(1, batch_size // samples)
+        for start in progress(range(0, n, step), description="samples", unit="batch"):
+            block = slice(start, start + step)
+            ids = nsd_id[block]
+            several = read_rows(images, rows_of(ids, found, reconstructions))
+            features = encode(several.reshape(-1, height, width, 3))
+            features = features.reshape(len(ids), samples, *features.shape[1:])
+            agreeing = agreement(read_latents(predicted, feature, ids), features)
+            summary["mean"][block] = mean_image(several)
+            summary["uncertainty"][block] = uncertainty_map(several)
+            summary["agreement"][block] = agreeing
+            summary["chosen"][block] = agreeing.argmax(axis=1)
+        spread = summary["agreement"][()]
+        logger.info(
+            "%d images, %d samples each: agreement with %s %.3f on average, %.3f of those chosen",
+            n,
+            samples,
+            feature,
+            spread.mean(),
+            spread.max(axis=1).mean(),
+        )

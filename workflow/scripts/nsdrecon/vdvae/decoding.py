@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 
 from nsdrecon import randomness
 from nsdrecon.errors import InputError
@@ -112,14 +111,6 @@ def to_uint8(values: np.ndarray, rounding: Rounding = "round") -> np.ndarray:
     elif rounding != "truncate":
         raise InputError("rounding", found=rounding, expected="round or truncate")
     return levels.astype(np.uint8)
-
-
-def resize_bicubic(images: np.ndarray, size: int) -> np.ndarray:
-    """Enlarge decoded images to the size of stage 2 (Pillow, bicubic): uint8 (n, size, size, 3)."""
-    resized = np.empty((len(images), size, size, 3), dtype=np.uint8)
-    for row, image in enumerate(images):
-        resized[row] = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
-    return resized
 
 
 def _mixture_parameters(

@@ -1,0 +1,19 @@
+"""Mean, uncertainty and choice among the samples of every image of one diffusion system."""
+
+from nsdrecon.clip_features import VisionEncoder
+from nsdrecon.devices import choose_device
+from nsdrecon.diffusion.samples import summarise_samples
+from nsdrecon.logs import job_log
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    device = choose_device(cfg["device"], snakemake.threads)
+    encoder = VisionEncoder(snakemake.params.folder, device=device)
+    summarise_samples(
+        snakemake.input.reconstructions,
+        snakemake.input.predicted,
+        snakemake.output[0],
+        feature="vd-vision",
+        encode=lambda images: encoder.encode(images).cpu().numpy(),
+        batch_size=cfg["latents.batch_size"],
+    )

@@ -1,0 +1,19 @@
+"""Figure of one system: the chosen sample of each image, the mean, and where samples disagree."""
+
+from nsdrecon.figures import evenly_spaced, samples_figure, write_caption
+from nsdrecon.logs import job_log
+from nsdrecon.store import read_ids
+
+ROWS = 8
+
+with job_log(snakemake.log[0], snakemake.rule):
+    caption = samples_figure(
+        snakemake.input.stimuli,
+        snakemake.input.reconstructions,
+        snakemake.input.samples,
+        snakemake.output.figure,
+        nsd_id=evenly_spaced(read_ids(snakemake.input.samples), ROWS),
+        choice="evenly spaced through the ids of the test images",
+        title=f"{snakemake.wildcards.subject}: {snakemake.params.title}",
+    )
+    write_caption(snakemake.output.caption, caption)
