@@ -28,7 +28,9 @@ MASK = NSD / "nsddata/ppdata" / FUNCTIONAL / "roi/nsdgeneral.nii.gz"
 BETAS = NSD / "nsddata_betas/ppdata" / FUNCTIONAL / "betas_fithrf_GLMdenoise_RR/betas_session01"
 STIMULI = NSD / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 CAPTIONS = NSD / "captions/captions.npy"
-CHECKPOINT = Path("workflow/demo_models/vdvae/vdvae.th")
+MODELS = Path("workflow/demo_models")
+CHECKPOINT = MODELS / "vdvae/vdvae.th"
+UNET = MODELS / "stable-diffusion/unet/diffusion_pytorch_model.safetensors"
 SESSION = "results/subj01/betas/sessions/01.h5"
 TRAIN_STIMULI = "results/subj01/stimuli/train.h5"
 
@@ -105,6 +107,8 @@ def widen_vdvae(path):
             "results/subj01/latents/vdvae/shards/1-of-1.h5",
             "decoder.out_net.out_conv.weight",
         ),
+        # Stage 2 comes hours later at full size; its model is looked at before all else.
+        (UNET, truncate, "nii.gz", "results/data/models.tsv", "expected a UNet2DConditionModel"),
     ],
     ids=[
         "truncated NIfTI",
@@ -114,6 +118,7 @@ def widen_vdvae(path):
         "image outside the stimuli",
         "captions of another length",
         "checkpoint of another configuration",
+        "truncated U-Net",
     ],
 )
 def test_one_clear_error_and_nothing_half_written(project, path, damage, ending, target, message):
@@ -127,7 +132,7 @@ def test_one_clear_error_and_nothing_half_written(project, path, damage, ending,
     assert done.returncode != 0
     errors = [line for line in done.stderr.splitlines() if "found " in line and "expected " in line]
     assert errors, done.stderr[-4000:]
-    assert path.name in errors[0]
+    assert path.name in errors[0] or str(path.parent) in errors[0]
     assert re.search(message, errors[0]), errors[0]
     assert not (project / target).exists()
     assert not list((project / "results").rglob(".partial-*"))

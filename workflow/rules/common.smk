@@ -29,6 +29,12 @@ SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
 SEVERAL = [s for s in SYSTEMS if s != "vdvae" and config["stage2"]["samples"] > 1]
 CHOICE = ["vd-vision"] if SEVERAL else []
 FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s]), *CHOICE]))
+# Folders of the diffusion models that the systems use.
+USED_BACKBONES = {
+    model: config["models"][model]
+    for prefix, model in BACKBONES.items()
+    if any(system.startswith(prefix) for system in SYSTEMS)
+}
 # Ceilings: the same models given the true latents of the test images instead of predicted ones.
 ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["oracles"] else []
 ORACLE_FEATURES = list(

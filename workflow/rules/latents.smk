@@ -2,6 +2,33 @@
 # those of the test split, below oracle-latents/, are for oracles alone.
 
 
+rule model_check:
+    """Every configured model, loaded once: one that does not fit fails here, not after the regression."""
+    input:
+        checkpoint=config["models"]["vdvae"]["checkpoint"],
+        folders=[
+            folder_files(path) for folders in USED_BACKBONES.values() for path in folders.values()
+        ],
+    output:
+        "results/data/models.tsv",
+    log:
+        "logs/model_check.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(30),
+    params:
+        code=code("model_check"),
+        architecture=ARCHITECTURE,
+        backbones=USED_BACKBONES,
+    message:
+        "Check of the models"
+    script:
+        "../scripts/model_check.py"
+
+
 rule train_stimuli:
     """The images that a subject saw in the training split."""
     input:
@@ -31,6 +58,7 @@ rule vdvae_latents:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
+        checked=ancient("results/data/models.tsv"),
     output:
         temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:
@@ -71,6 +99,7 @@ rule text_features:
         stimulus_table=nsd(layout.STIMULUS_TABLE),
         captions=config["nsd"]["captions"],
         model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
+        checked=ancient("results/data/models.tsv"),
     output:
         temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
@@ -102,6 +131,7 @@ rule vision_features:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         model=lambda wildcards: folder_files(feature_model("vd-vision")),
+        checked=ancient("results/data/models.tsv"),
     output:
         temp("results/{subject}/{latents}/vd-vision/shards/{shard}.h5"),
     log:
