@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from nsdrecon.errors import InputError
@@ -92,6 +94,87 @@ def test_resolutions_above_the_limit_have_no_bias_and_start_from_zeros():
     torch.testing.assert_close(walk(model, images)[2], walk(full, images)[2])
     full.decoder.bias_xs[2].data = torch.ones_like(last)
     assert not torch.allclose(walk(model, images)[2], walk(full, images)[2])
+
+
+RESOLUTIONS = ([6, 3], [8, 4, 1], [16, 8, 2], [12, 6, 3, 1])
+
+
+@st.composite
+def configurations(draw):
+    """A configuration, and the resolutions of its blocks, written down beside the block strings."""
+    resolutions = draw(st.sampled_from(RESOLUTIONS))
+    count = st.integers(1, 2)
+    encoder, decoder, encoder_at, decoder_at = [], [], [], []
+    for r, smaller in zip(resolutions, [*resolutions[1:], None], strict=True):
+        n = draw(count)
+        encoder.append(f"{r}x{n}")
+        encoder_at += [r] * n
+        if smaller:
+            encoder.append(f"{r}d{r // smaller}")
+            encoder_at.append(r)
+    for smaller, r in zip([None, *resolutions[:0:-1]], resolutions[::-1], strict=True):
+        n = draw(count)
+        # A plain number is one block, as in the original's notation.
+        decoder += [f"{r}m{smaller}"] * (smaller is not None) + [str(r) if n == 1 else f"{r}x{n}"]
+        decoder_at += [r] * (n + (smaller is not None))
+    config = VDVAEConfig(
+        image_size=resolutions[0],
+        width=draw(st.sampled_from([4, 10, 16])),
+        bottleneck=draw(st.sampled_from([0.25, 0.5, 1.0])),
+        zdim=draw(st.integers(1, 5)),
+        n_mixtures=draw(st.integers(1, 3)),
+        encoder_blocks=",".join(encoder),
+        decoder_blocks=",".join(decoder),
+        bias_max_resolution=draw(st.sampled_from([1, 4, 64])),
+    )
+    return config, encoder_at, decoder_at
+
+
+def original_shapes(config, encoder_at, decoder_at):
+    """Names and shapes of a checkpoint of the original, by the published code."""
+    width, middle, zdim = config.width, int(config.width * config.bottleneck), config.zdim
+    shapes = {}
+
+    def conv(name, out, into, size=1):
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out, into, size, size), (out,)
+
+    def block(name, into, out, resolution):
+        size = 3 if resolution > 2 else 1
+        conv(f"{name}.c1", middle, into)
+        conv(f"{name}.c2", middle, middle, size)
+        conv(f"{name}.c3", middle, middle, size)
+        conv(f"{name}.c4", out, middle)
+
+    conv("encoder.in_conv", width, 3, 3)
+    for number, resolution in enumerate(encoder_at):
+        block(f"encoder.enc_blocks.{number}", width, width, resolution)
+    for number, resolution in enumerate(decoder_at):
+        name = f"decoder.dec_blocks.{number}"
+        block(f"{name}.enc", 2 * width, 2 * zdim, resolution)
+        block(f"{name}.prior", width, 2 * zdim + width, resolution)
+        conv(f"{name}.z_proj", width, zdim)
+        block(f"{name}.resnet", width, width, resolution)
+    biased = sorted({r for r in decoder_at if r <= config.bias_max_resolution})
+    for number, r in enumerate(biased):
+        shapes[f"decoder.bias_xs.{number}"] = (1, width, r, r)
+    conv("decoder.out_net.out_conv", 10 * config.n_mixtures, width)
+    shapes["decoder.gain"] = shapes["decoder.bias"] = (1, width, 1, 1)
+    return shapes
+
+
+@given(configurations())
+@settings(deadline=None, max_examples=30)
+def test_every_configuration_has_the_originals_names_and_runs(drawn):
+    config, encoder_at, decoder_at = drawn
+    model = random_model(config)
+    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert found == original_shapes(config, encoder_at, decoder_at)
+    size = config.image_size
+    latents, divergences, parameters = walk(model, random_images(2, size), n_given=1)
+    assert latents.shape == (2, sum(config.zdim * r * r for r in decoder_at))
+    assert divergences.shape == (2, len(decoder_at))
+    assert parameters.shape == (2, size, size, 10 * config.n_mixtures)
+    assert torch.isfinite(parameters).all()
 
 
 def test_full_size_parameters():

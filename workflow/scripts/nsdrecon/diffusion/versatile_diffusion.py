@@ -2,7 +2,8 @@
 
 Components come from a diffusers folder and the sampling from :mod:`nsdrecon.diffusion.loop`: the
 library's own pipeline takes neither features nor a first image. The authors publish their weights
-in this layout (shi-labs/versatile-diffusion); their older single-file checkpoint is not read.
+in this layout (shi-labs/versatile-diffusion). Their older single-file checkpoint is not converted:
+it lacks the autoencoder, the tokenizer and all configurations, and its names could not be checked.
 """
 
 from __future__ import annotations
