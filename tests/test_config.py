@@ -27,6 +27,9 @@ def project(tmp_path_factory):
         ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
         ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
         ({"regression": {"rescale": "both"}}, "'both' is not one of"),
+        ({"stage2": {"strength": 0.01}}, "with 50 steps runs none of them"),
+        ({"latents": {"vdvae_layers": 76}}, "found 76; expected 1 to 75"),
+        ({"models": {"vdvae": {"decoder_blocks": "1x2,4m2"}}}, "found '4m2'"),
     ],
 )
 def test_bad_settings_are_named(project, overlay, message):

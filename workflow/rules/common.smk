@@ -1,5 +1,7 @@
 from nsdrecon.closure import code_fingerprint
+from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.errors import InputError
+from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon import layout
 
 # Which predicted features each system is guided by, besides the VDVAE's.
@@ -29,17 +31,17 @@ SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
 SEVERAL = [s for s in SYSTEMS if s != "vdvae" and config["stage2"]["samples"] > 1]
 CHOICE = ["vd-vision"] if SEVERAL else []
 FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s]), *CHOICE]))
-# Folders of the diffusion models that the systems use.
-USED_BACKBONES = {
-    model: config["models"][model]
-    for prefix, model in BACKBONES.items()
-    if any(system.startswith(prefix) for system in SYSTEMS)
-}
 # Ceilings: the same models given the true latents of the test images instead of predicted ones.
 ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["oracles"] else []
 ORACLE_FEATURES = list(
     dict.fromkeys(["vdvae", *(f for s in ORACLES for f in GUIDANCE[s.removeprefix("oracle-")])])
 )
+# Folders of the diffusion models that the systems use.
+USED_BACKBONES = {
+    model: config["models"][model]
+    for prefix, model in BACKBONES.items()
+    if any(s.removeprefix("oracle-").startswith(prefix) for s in [*SYSTEMS, *ORACLES])
+}
 TITLES = {
     "vdvae": "VDVAE (stage 1)",
     "sd-ddpm": "Stable Diffusion, DDPM",
@@ -211,5 +213,9 @@ def _available(number):
         )
     return config["simulation"]["n_sessions"]
 
+
+# Settings that contradict each other stop the run here, not hours later in the job that needs them.
+VDVAEConfig(**ARCHITECTURE).n_latent_layers(config["latents"]["vdvae_layers"])
+Sampling(**sampling(None))
 
 SESSIONS = {f"subj{number:02d}": _sessions_of(number) for number in config["subjects"]}

@@ -1,4 +1,4 @@
-"""Settings of the sampler, and diffusers schedulers built from a model's own configuration.
+"""diffusers schedulers, built from a model's own configuration and the settings of a run.
 
 Notation: a_t is the product of the alphas up to timestep t; x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) e.
 Deterministic sampling is DDIM with eta = 0 (Song et al. 2021, eq. 12); stochastic sampling is the
@@ -8,7 +8,6 @@ process as DDIM with eta = 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,86 +16,11 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
+from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.errors import InputError
 from nsdrecon.pretrained import config_value
 
-SAMPLERS = ("ddim", "ddpm")
-VARIANCES = ("fixed_small", "fixed_large")
-STARTS = ("aligned", "brain-diffuser")
-ENCODINGS = ("mean", "sample")
-
 Scheduler = DDIMScheduler | DDPMScheduler
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How latents are noised and denoised.
-
-    Parameters
-    ----------
-    sampler
-        ``ddim`` (deterministic) or ``ddpm`` (stochastic).
-    steps
-        Number of timesteps of the respaced chain.
-    strength
-        Share of the chain that is run: the last ``int(steps * strength)`` timesteps.
-    guidance
-        Weight of classifier-free guidance: e = e_u + guidance (e_c - e_u).
-    variance
-        Variance of DDPM's steps: ``fixed_small`` (the posterior's) or ``fixed_large`` (beta).
-    start
-        ``aligned``: the latent is noised to the timestep of the first step. ``brain-diffuser``: to
-        the timestep before it, as published (50 steps, strength 0.75: to 741, first step at 721).
-    encoding
-        Latent of the stage-1 image: ``mean`` of the posterior, or a keyed ``sample`` of it.
-
-    Raises
-    ------
-    InputError
-        If a value is unknown or out of range, or no step would be run.
-    """
-
-    sampler: str = "ddim"
-    steps: int = 50
-    strength: float = 0.75
-    guidance: float = 7.5
-    variance: str = "fixed_small"
-    start: str = "aligned"
-    encoding: str = "mean"
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("sampler", SAMPLERS),
-            ("variance", VARIANCES),
-            ("start", STARTS),
-            ("encoding", ENCODINGS),
-        ):
-            if getattr(self, name) not in choices:
-                raise InputError(name, found=getattr(self, name), expected=" or ".join(choices))
-        if self.steps < 1:
-            raise InputError("steps", found=self.steps, expected="at least 1")
-        if not 0 < self.strength <= 1:
-            raise InputError("strength", found=self.strength, expected="above 0, at most 1")
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise InputError("guidance", found=self.guidance, expected="a number, at least 0")
-        if self.steps_run < 1:
-            raise InputError(
-                "strength",
-                found=f"{self.strength}, which with {self.steps} steps runs none of them",
-                expected=f"steps x strength of at least 1, so a strength of {1 / self.steps:.3g}",
-            )
-        if self.start == "brain-diffuser" and self.steps_run == self.steps:
-            raise InputError(
-                "start",
-                found=f"brain-diffuser with strength {self.strength}",
-                expected="a strength that leaves a timestep before the first step",
-            )
-
-    @property
-    def steps_run(self) -> int:
-        """Number of denoising steps."""
-        # 0.58 * 50 is 28.999999999999996 in floating point and means 29.
-        return math.floor(self.steps * self.strength + 1e-9)
 
 
 @dataclass(frozen=True)
