@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+from benchmarks import environment
+
 N_IMAGES = 982
 N_FEATURES = 139_968
 SIDES = {"corrcoef": "np.corrcoef of the stack", "nsdrecon": "nsdrecon two_way_identification"}
@@ -62,7 +62,7 @@ def _in_own_process(task: str, folder: str, n_images: int, n_features: int) -> d
     """Run one of the tasks below in a new process; what it returns."""
     done = subprocess.run(
         [sys.executable, __file__, task, folder, str(n_images), str(n_features)],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -10,6 +10,7 @@ is a tie: only a ground truth that correlates *less* with the reconstruction cou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -145,13 +146,7 @@ def correlation_matrix(ground_truth: np.ndarray, reconstruction: np.ndarray) -> 
         If the tables do not have the same number of features or hold non-finite values.
     """
     _check_features(ground_truth, reconstruction)
-    x, y = _Rows(ground_truth), _Rows(reconstruction)
-    n_features = ground_truth.shape[1]
-    products = np.zeros((len(ground_truth), len(reconstruction)))
-    for columns in _blocks(n_features, len(ground_truth) + len(reconstruction)):
-        products += x.block(columns) @ y.block(columns).T
-    covariance = products / n_features - np.outer(x.mean, y.mean)
-    return covariance / x.deviation[:, None] / y.deviation
+    return _correlations(_Rows(ground_truth), _Rows(reconstruction))
 
 
 def told_apart(ground_truth: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -171,16 +166,17 @@ def told_apart(ground_truth: np.ndarray, reconstruction: np.ndarray) -> np.ndarr
     Shape (n_images, n_images), boolean.
     """
     _check_pair(ground_truth, reconstruction)
-    correlation = correlation_matrix(ground_truth, reconstruction)
+    x, y = _Rows(ground_truth), _Rows(reconstruction)
+    correlation = _correlations(x, y)
     difference = correlation.diagonal() - correlation
     np.fill_diagonal(difference, np.nan)
     result = difference > 0
     close = np.abs(difference) < _PRODUCT_ERROR
     for j in np.flatnonzero(close.any(axis=0)):
-        made = _unit_rows(reconstruction[[j]])
-        own = np.vecdot(_unit_rows(ground_truth[[j]]), made)
-        for rows in _blocks(len(ground_truth), ground_truth.shape[1], close[:, j]):
-            result[rows, j] = own - np.vecdot(_unit_rows(ground_truth[rows]), made) > _TIE
+        made = y.exact([j])
+        own = _exact_correlations(x.exact([j]), made)
+        for rows in _blocks(x.n_rows, x.n_features, close[:, j]):
+            result[rows, j] = own - _exact_correlations(x.exact(rows), made) > _TIE
     return result
 
 
@@ -302,6 +298,29 @@ def _blocks(
         yield from (positions[start : start + step] for start in range(0, len(positions), step))
 
 
+def _correlations(x: _Rows, y: _Rows) -> np.ndarray:
+    """Correlations of all rows of one table with all rows of another, products in float32."""
+    products = np.zeros((x.n_rows, y.n_rows))
+    for columns in _blocks(x.n_features, x.n_rows + y.n_rows):
+        products += x.block(columns) @ y.block(columns).T
+    covariance = products / x.n_features - np.outer(x.mean, y.mean)
+    return covariance / x.deviation[:, None] / y.deviation
+
+
+def _exact_correlations(rows: _Exact, one: _Exact) -> np.ndarray:
+    """Correlations of some rows with one row, in float64, shape (n_rows,)."""
+    covariance = rows.values @ one.values[0] / one.values.shape[1] - rows.mean * one.mean
+    return covariance / rows.deviation / one.deviation
+
+
+class _Exact(NamedTuple):
+    """Some rows of a table and their moments, float64."""
+
+    values: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
 class _Rows:
     """Rows of a table as float32 blocks, with the moments of what the blocks hold.
 
@@ -318,18 +337,33 @@ class _Rows:
 
     def __init__(self, table: np.ndarray) -> None:
         self._table = table
+        self.n_rows, self.n_features = table.shape
         self._centre, self._scale = None, None
         self.mean, variance = self._moments()
         if not (variance > _LEAST_VARIANCE * self.mean**2).all() or np.isinf(variance).any():
             self._centre, self._scale = _centre_and_scale(table)
             self.mean, variance = self._moments()
         self.deviation = np.sqrt(variance)
+        self._exact_moments = np.full((2, self.n_rows), np.nan)
 
     def block(self, columns: slice) -> np.ndarray:
         values = self._table[:, columns]
         if self._centre is not None:
             values = (values - self._centre) * self._scale
         return values.astype(np.float32, copy=False)
+
+    def exact(self, rows: np.ndarray | list[int]) -> _Exact:
+        """Some rows in float64; their moments are computed once."""
+        values = self._table[rows].astype(np.float64)
+        if self._centre is not None:
+            values -= self._centre[rows]
+            values *= self._scale[rows]
+        mean, deviation = self._exact_moments[:, rows]
+        if np.isnan(mean).any():
+            mean = values.mean(axis=1)
+            deviation = np.sqrt(np.vecdot(values, values) / self.n_features - mean**2)
+            self._exact_moments[:, rows] = mean, deviation
+        return _Exact(values, mean, deviation)
 
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         n_rows, n_columns = self._table.shape
