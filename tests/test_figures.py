@@ -170,7 +170,8 @@ def test_bars_of_a_subject_that_is_not_there(tmp_path):
 
 
 def per_image(system, values):
-    return pd.DataFrame({"nsd_id": range(len(values)), "system": system, "SSIM": values})
+    ids = range(len(values))
+    return pd.DataFrame({"nsd_id": ids, "subject": "subj01", "system": system, "SSIM": values})
 
 
 def test_scatter_of_two_systems(tmp_path):
@@ -207,19 +208,30 @@ def test_noise_ceiling_figure(tmp_path):
 
 
 def test_retrieval_figure(tmp_path):
-    curve = pd.DataFrame(
-        {
-            "n_way": [2, 10],
-            "accuracy": [0.8, 0.3],
-            "ci_low": [0.7, 0.2],
-            "ci_high": [0.9, 0.4],
-            "chance": [0.5, 0.1],
-        }
+    curve = {
+        "metric": "CLIP-small",
+        "n_way": [2, 10],
+        "accuracy": [0.8, 0.3],
+        "ci_low": [0.7, 0.2],
+        "ci_high": [0.9, 0.4],
+    }
+    table = pd.concat(
+        pd.DataFrame({"subject": subject, "system": system, **curve})
+        for subject in ("subj01", "subj02")
+        for system in ("vdvae", "sd-ddpm")
     )
-    caption = retrieval_figure({"SD": curve}, tmp_path / "retrieval.png", metric="CLIP-small")
-    assert "CLIP-small" in caption
+    options = {"metrics": ["CLIP-small"], "labels": {"sd-ddpm": "SD"}}
+    caption = retrieval_figure(table, tmp_path / "retrieval.png", **options)
+    assert "means over 2 subjects" in caption
+    assert pixels(tmp_path / "retrieval.png").std() > 0
     with pytest.raises(InputError, match="also accuracy"):
-        retrieval_figure({"SD": curve.drop(columns="accuracy")}, tmp_path / "r.png", metric="CLIP")
+        retrieval_figure(table.drop(columns="accuracy"), tmp_path / "r.png", **options)
+
+
+def test_retrieval_figure_without_identification_says_so(tmp_path):
+    table = pd.DataFrame(columns=["subject", "system", "metric", "n_way", "accuracy"])
+    caption = retrieval_figure(table, tmp_path / "r.png", metrics=[], labels={})
+    assert "candidates" in caption
 
 
 def test_contact_sheet(tmp_path, system):

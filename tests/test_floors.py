@@ -10,16 +10,18 @@ from nsdrecon.evaluation.floors import (
     mean_image,
     nearest_training_image,
     random_training_image,
-    shuffled_brain,
+    shuffled_order,
 )
-from nsdrecon.evaluation.retrieval import retrieval_curve, sample_agreement
+from nsdrecon.evaluation.networks import clip_metric
+from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table, sample_agreement
+from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.evaluation.variants import (
     average_first_repeats,
     semantic_clusters,
     without_clusters,
 )
-from nsdrecon.store import read_array, read_ids, read_table, write_arrays
-from small_pictures import write_system
+from nsdrecon.store import read_array, read_table, write_arrays
+from small_pictures import write_clip, write_stimuli, write_system
 
 TEST_ID = np.array([9, 4, 30, 12, 77, 5])
 TRAINING_ID = np.array([100, 300, 200, 250])
@@ -37,40 +39,46 @@ def training(tmp_path):
     return tmp_path / "train.h5"
 
 
-def test_shuffled_brain_gives_every_image_the_reconstruction_of_another(tmp_path):
-    write_system(tmp_path / "made.h5", TEST_ID, samples=2)
-    shuffled_brain(tmp_path / "made.h5", tmp_path / "shuffled.h5", seed=0)
-    assert labels(tmp_path / "shuffled.h5") == ("shuffled-sd-ddpm", "subj01")
-    assert read_ids(tmp_path / "shuffled.h5").tolist() == sorted(TEST_ID)
-    made = {image: read_array(tmp_path / "made.h5", "images", [image])[0] for image in TEST_ID}
-    source = {}
-    for image in TEST_ID:
-        given = read_array(tmp_path / "shuffled.h5", "images", [image])[0]
-        (source[image],) = [other for other in TEST_ID if np.array_equal(made[other], given)]
-        assert source[image] != image
-    assert sorted(source.values()) == sorted(TEST_ID)
+def test_shuffling_gives_every_image_the_reconstruction_of_another():
+    ids = np.sort(TEST_ID)
+    order = shuffled_order(ids, subject="subj01", seed=0)
+    assert sorted(order) == list(range(len(ids)))
+    assert (order != np.arange(len(ids))).all()
 
 
-def test_shuffling_depends_on_seed_and_subject_but_not_on_order_or_system(tmp_path):
-    def shuffled(name, ids=TEST_ID, seed=0, **system):
-        # Pictures that say which image they belong to.
-        images = np.zeros((len(ids), 1, 2, 2, 3), np.uint8) + ids[:, None, None, None, None]
-        attributes = {"system": "sd-ddpm", "subject": "subj01", **system}
-        write_arrays(tmp_path / "made.h5", ids, {"images": images.astype(np.uint8)}, attributes)
-        shuffled_brain(tmp_path / "made.h5", tmp_path / name, seed=seed)
-        return read_array(tmp_path / name, "images")[:, 0, 0, 0, 0].tolist()
-
-    first = shuffled("a.h5")
-    assert shuffled("b.h5", ids=TEST_ID[::-1]) == first
-    assert shuffled("c.h5", system="vdvae") == first
-    assert shuffled("d.h5", subject="subj02") != first
-    assert shuffled("e.h5", seed=1) != first
+def test_shuffling_depends_on_seed_and_subject():
+    ids = np.arange(50)
+    first = shuffled_order(ids, subject="subj01", seed=0).tolist()
+    assert shuffled_order(ids, subject="subj01", seed=0).tolist() == first
+    assert shuffled_order(ids, subject="subj02", seed=0).tolist() != first
+    assert shuffled_order(ids, subject="subj01", seed=1).tolist() != first
 
 
-def test_shuffling_needs_two_images(tmp_path):
-    write_system(tmp_path / "made.h5", TEST_ID[:1])
+def test_shuffling_needs_two_images():
     with pytest.raises(InputError, match="found 1 images; expected 2 or more"):
-        shuffled_brain(tmp_path / "made.h5", tmp_path / "shuffled.h5", seed=0)
+        shuffled_order(TEST_ID[:1], subject="subj01", seed=0)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_the_shuffled_floor_is_the_score_of_another_images_reconstruction(tmp_path, samples):
+    """The same table as for a file in which the pictures were exchanged."""
+    ids = np.sort(TEST_ID)
+    stimuli = write_stimuli(tmp_path / "test.h5", ids)
+    system = write_system(tmp_path / "sd-ddpm.h5", ids, samples=samples)
+    clip = clip_metric("small", write_clip(tmp_path / "clip"))
+    options = {"protocol_name": "brain-diffuser", "networks": [clip]}
+    own = evaluate(
+        system, stimuli, tmp_path / "own.tsv", shuffled=tmp_path / "floor.tsv", **options
+    )
+    order = shuffled_order(ids, subject="subj01", seed=0)
+    labels = {"system": "shuffled-sd-ddpm", "subject": "subj01"}
+    exchanged = {"images": read_array(system, "images", ids[order])}
+    write_arrays(tmp_path / "exchanged.h5", ids, exchanged, labels)
+    expected = evaluate(tmp_path / "exchanged.h5", stimuli, tmp_path / "expected.tsv", **options)
+    found = read_table(tmp_path / "floor.tsv")
+    pd.testing.assert_frame_equal(found, read_table(tmp_path / "expected.tsv"), atol=1e-6)
+    assert len(found) == len(expected) == len(own) == samples * len(ids)
+    assert found["PixCorr"].mean() < own["PixCorr"].mean() - 0.3
 
 
 def test_mean_image(tmp_path, training):
@@ -263,6 +271,15 @@ def test_retrieval_curve():
     assert curve["accuracy"][2] == pytest.approx(2 / 5)
     assert curve["chance"].tolist() == [1 / 2, 1 / 3, 1 / 5]
     assert (curve["ci_low"] < curve["accuracy"]).all()
+
+
+def test_retrieval_table_goes_up_to_all_images():
+    first = pd.DataFrame({"nsd_id": np.arange(7), "CLIP": np.arange(7) / 6})
+    tables = [first.assign(subject="subj01", system=name) for name in ("vdvae", "sd-ddpm")]
+    table = retrieval_table(tables, ["CLIP"], resamples=200, seed=0)
+    assert table["system"].tolist() == ["vdvae"] * 3 + ["sd-ddpm"] * 3
+    assert table["n_way"].tolist() == [2, 5, 7] * 2
+    assert retrieval_table(tables, [], resamples=200, seed=0).empty
 
 
 def test_retrieval_needs_identification():

@@ -1,5 +1,8 @@
 """No reconstruction descends from a test stimulus, whatever the configuration."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from job_graph import Job, ancestors, planned_jobs
@@ -9,6 +12,8 @@ from workflow_runs import copy_project
 # in one file for all images, so what is made of those of the test images is told by its path.
 TEST_STIMULI = "results/stimuli/test.h5"
 ORACLE = "oracle-"
+SYSTEMS = ("vdvae", "sd-ddpm", "sd-ddim", "vd-ddpm", "vd-ddim")
+RESCALED = ", rescaled by the test set"
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +32,54 @@ def leaks(jobs: list[Job]) -> dict[str, set[str]]:
     return {path: forbidden for path, forbidden in found.items() if forbidden}
 
 
+def unlabelled(jobs: list[Job]) -> set[str]:
+    """Systems that were rescaled by the test set although their titles do not say so."""
+    makers = {path: job for job in jobs for path in job.outputs}
+    (tables,) = (job for job in jobs if job.rule == "metrics")
+    titles = ast.literal_eval(tables.params["systems"])
+    found = set()
+    for path in makers:
+        system = Path(path).stem
+        if "/reconstructions/" not in path or system not in titles:
+            continue
+        made_by = {makers[file].rule: makers[file] for file in ancestors(jobs, path) & set(makers)}
+        settings = [job.params.get("cfg", "{}") for job in made_by.values()]
+        rescaled = any("'regression.rescale': 'test'" in text for text in settings)
+        if rescaled and RESCALED not in titles[system]:
+            found.add(system)
+    return found
+
+
 @pytest.mark.parametrize("configfiles", [[], ["config/demo.yaml"]], ids=["full", "demo"])
 def test_no_reconstruction_descends_from_test_stimuli(project, configfiles):
     jobs = planned_jobs(project, configfiles)
     made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
     assert len(made) > 10
     assert leaks(jobs) == {}
+    assert unlabelled(jobs) == set()
+
+
+def test_rescaling_by_the_test_set_is_labelled(project):
+    (project / "test.yaml").write_text("regression: {rescale: test}")
+    jobs = planned_jobs(project, ["config/demo.yaml", "test.yaml"])
+    assert unlabelled(jobs) == set()
+    (tables,) = (job for job in jobs if job.rule == "metrics")
+    for where in ("systems", "floors"):
+        titles = ast.literal_eval(tables.params[where])
+        own = {name for name in titles if name.removeprefix("shuffled-") in SYSTEMS}
+        assert own
+        assert all(RESCALED in titles[name] for name in own)
+
+
+def test_rescaling_by_the_test_set_without_a_label_is_found(tmp_path):
+    project = copy_project(tmp_path / "project")
+    rules = project / "workflow/rules/common.smk"
+    text = rules.read_text()
+    assert RESCALED in text
+    rules.write_text(text.replace(RESCALED, ""))
+    (project / "test.yaml").write_text("regression: {rescale: test}")
+    jobs = planned_jobs(project, ["config/demo.yaml", "test.yaml"])
+    assert unlabelled(jobs) == set(SYSTEMS)
 
 
 def test_training_latents_come_from_training_ids_alone(project):

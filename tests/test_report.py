@@ -97,8 +97,9 @@ def test_published_values_stand_only_under_their_own_metric(tmp_path):
     assert line_of(text, "| Brain-Diffuser") == "| Brain-Diffuser [a] | 0.254 | 0.356 | – | 0.423 |"
     assert "computed under protocol mindeye, not comparable" in line_of(text, "[b]")
     assert "1,000 images (40 sessions)" in line_of(text, "[c]")
-    leak = line_of(text, "[d]")
-    assert "Not comparable: as published, its second stage starts from latents encoded" in leak
+    leak = line_of(text, "[e]")
+    assert "Not comparable: in the code as published, the second stage starts from latents" in leak
+    assert "encoded from the test images themselves" in leak
     assert text.count("NaturalScenesReconstruction, ") == 2
 
 
@@ -144,6 +145,7 @@ def test_published_rows_are_complete():
     assert by_name["Brain-Diffuser"].values["EffNet-B"] == 0.775
     for result in PUBLISHED:
         assert result.source
+        assert result.certainty
         assert result.test_set
         assert all(0 < value < 1 for value in result.values.values())
         assert bool(result.caution) == (result.protocol == "")

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation import statistics
 from nsdrecon.evaluation.statistics import (
-    HEADLINE_CONTRASTS,
     Contrast,
     bootstrap_mean,
     contrasts_table,
@@ -253,13 +252,19 @@ def test_contrasts_are_paired():
     assert row(means, system="sd-ddpm")["ci_low"] < row(means, system="sd-ddim")["ci_high"]
 
 
+CONTRASTS = [
+    Contrast("DDPM - DDIM (Stable Diffusion)", "sd-ddpm", "sd-ddim"),
+    Contrast("Stable - Versatile Diffusion (DDPM)", "sd-ddpm", "vd-ddpm"),
+]
+
+
 def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
     tables = [
         scores(system, subject, shift=shift, SSIM=0.5 + shift)
         for system, shift in (("sd-ddpm", 0.3), ("sd-ddim", 0.0))
         for subject in ("subj01", "subj02")
     ]
-    table = contrasts_table(tables, HEADLINE_CONTRASTS, **SETTINGS)
+    table = contrasts_table(tables, CONTRASTS, **SETTINGS)
     assert table["contrast"].unique().tolist() == ["DDPM - DDIM (Stable Diffusion)"]
     assert table["subject"].tolist() == ["subj01", "subj02", "pooled"] * 2
     for _, family in table.groupby("subject"):
@@ -268,7 +273,7 @@ def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
 
 
 def test_without_a_contrast_the_table_is_empty():
-    table = contrasts_table([scores("sd-ddpm")], HEADLINE_CONTRASTS, **SETTINGS)
+    table = contrasts_table([scores("sd-ddpm")], CONTRASTS, **SETTINGS)
     assert table.empty
     assert "p_holm" in table
 

@@ -1,9 +1,8 @@
-# Scores of the reconstructions against the seen images, with floors and intervals.
+# Scores of the reconstructions against the seen images, with floors, ceilings and intervals.
 
 
 localrules:
-    shuffled_floor,
-    metrics,
+    floors,
 
 
 rule shared_stimuli:
@@ -29,44 +28,47 @@ rule shared_stimuli:
         "../scripts/shared_stimuli.py"
 
 
-rule shuffled_floor:
-    """A floor: every image gets the reconstruction of another image of the same system."""
+rule floors:
+    """Floors that need no decoder: mean image, flat grey, random and nearest training image."""
     input:
-        "results/{subject}/reconstructions/{system}.h5",
+        stimuli="results/{subject}/stimuli/train.h5",
+        train="results/{subject}/betas/train.h5",
+        test="results/{subject}/betas/test.h5",
     output:
-        "results/{subject}/reconstructions/shuffled-{system}.h5",
+        expand("results/{{subject}}/reconstructions/{floor}.h5", floor=COMMON_FLOORS),
     log:
-        "logs/shuffled_floor/{subject}_{system}.log",
-    wildcard_constraints:
-        system="|".join(SYSTEMS),
+        "logs/floors/{subject}.log",
     conda:
         "../envs/nsdrecon.yaml"
+    threads: 2
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled(30),
     params:
-        code=code("shuffled_floor"),
+        code=code("floors"),
         cfg=settings("seed"),
     message:
-        "Shuffled {wildcards.system} of {wildcards.subject}"
+        "Floors of {wildcards.subject}"
     script:
-        "../scripts/shuffled_floor.py"
+        "../scripts/floors.py"
 
 
 rule evaluation:
-    """Every metric of every image of one system and of its floor."""
+    """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
-        system="results/{subject}/reconstructions/{system}.h5",
-        floor="results/{subject}/reconstructions/shuffled-{system}.h5",
+        reconstructions="results/{subject}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
         trials="results/{subject}/trials.tsv",
-        clip=folder_files(config["models"]["clip"]["folder"]),
+        networks=network_files(),
     output:
-        system="results/{subject}/evaluation/{system}.tsv",
-        floor="results/{subject}/evaluation/shuffled-{system}.tsv",
+        scores="results/{subject}/evaluation/{system}.tsv",
+        shuffled="results/{subject}/evaluation/shuffled-{system}.tsv",
     log:
         "logs/evaluation/{subject}_{system}.log",
     benchmark:
         "results/benchmarks/evaluation/{subject}_{system}.tsv"
     wildcard_constraints:
-        system="|".join(SYSTEMS),
+        system="|".join([*SYSTEMS, *ORACLES]),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -76,33 +78,75 @@ rule evaluation:
         gpu=1,
     params:
         code=code("evaluation"),
-        cfg=settings("device", "evaluation.clip_name", "evaluation.protocol", "models.clip.folder"),
+        cfg=settings("device", "evaluation.protocol", "seed"),
+        networks=NETWORKS,
     message:
         "Scores of {wildcards.system}, {wildcards.subject}"
     script:
         "../scripts/evaluation.py"
 
 
+rule floors_evaluation:
+    """Every metric of every image of the floors that need no decoder."""
+    input:
+        reconstructions=rules.floors.output,
+        stimuli="results/stimuli/test.h5",
+        trials="results/{subject}/trials.tsv",
+        networks=network_files(),
+    output:
+        expand("results/{{subject}}/evaluation/{floor}.tsv", floor=COMMON_FLOORS),
+    log:
+        "logs/floors_evaluation/{subject}.log",
+    benchmark:
+        "results/benchmarks/floors_evaluation/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(120),
+        gpu=1,
+    params:
+        code=code("floors_evaluation"),
+        cfg=settings("device", "evaluation.protocol"),
+        networks=NETWORKS,
+    message:
+        "Scores of the floors, {wildcards.subject}"
+    script:
+        "../scripts/floors_evaluation.py"
+
+
 rule metrics:
-    """Means and intervals of every metric, per subject and pooled."""
+    """Means, intervals, contrasts and retrieval curves, per subject and pooled; the paper's table."""
     input:
         expand(
             "results/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
-            system=[*SYSTEMS, *FLOORS],
+            system=[*SYSTEM_TITLES, *FLOOR_TITLES, *ORACLE_TITLES],
         ),
     output:
         long="results/tables/metrics.tsv",
         markdown="results/tables/metrics.md",
+        latex="results/tables/metrics.tex",
+        contrasts="results/tables/contrasts.tsv",
+        retrieval="results/tables/retrieval.tsv",
+        published="results/tables/published.tsv",
     log:
         "logs/metrics.log",
     conda:
         "../envs/nsdrecon.yaml"
+    threads: 2
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
     params:
         code=code("metrics"),
-        cfg=settings("evaluation.bootstrap", "evaluation.clip_name", "models.clip.folder", "seed"),
+        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "nsd.source", "seed"),
+        networks=NETWORKS,
+        contrasts=CONTRASTS,
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
+        ceilings=ORACLE_TITLES,
     message:
         "Tables of metrics"
     script:

@@ -96,22 +96,28 @@ rule noise_ceiling_figure:
 
 
 rule metrics_figure:
-    """Every metric of every system above its floor."""
+    """Every metric of every system between floor and ceiling; pairs of systems image by image."""
     input:
-        "results/tables/metrics.tsv",
+        metrics="results/tables/metrics.tsv",
+        retrieval="results/tables/retrieval.tsv",
+        scores=expand("results/{subject}/evaluation/{system}.tsv", subject=SUBJECTS, system=SYSTEMS),
     output:
-        figure="results/figures/metrics.png",
-        caption="results/figures/captions/metrics.txt",
+        figures=expand("results/figures/{figure}.png", figure=METRICS_FIGURES),
+        captions=expand("results/figures/captions/{figure}.txt", figure=METRICS_FIGURES),
     log:
         "logs/metrics_figure.log",
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("metrics_figure"),
+        cfg=settings("evaluation.protocol"),
+        networks=NETWORKS,
+        contrasts=CONTRASTS,
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
+        ceilings=ORACLE_TITLES,
     message:
-        "Figure of the metrics"
+        "Figures of the metrics"
     script:
         "../scripts/metrics_figure.py"
 
@@ -138,13 +144,14 @@ rule report:
     """The page that a person reads first."""
     input:
         metrics="results/tables/metrics.tsv",
+        contrasts="results/tables/contrasts.tsv",
         rulegraph="results/dag/rulegraph.svg",
         trials=expand("results/{subject}/trials.tsv", subject=SUBJECTS),
         reconstructions=expand("results/figures/reconstructions_{subject}.png", subject=SUBJECTS),
         samples=SAMPLES_FIGURES,
         regressions=expand("results/figures/regression_{subject}.png", subject=SUBJECTS),
         noise_ceiling="results/figures/noise_ceiling.png",
-        bars="results/figures/metrics.png",
+        scores=rules.metrics_figure.output.figures,
     output:
         "results/report.html",
     log:
@@ -155,8 +162,10 @@ rule report:
         code=code("report"),
         config=config,
         subjects=SUBJECTS,
+        networks=NETWORKS,
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
+        ceilings=ORACLE_TITLES,
     message:
         "Report"
     script:

@@ -1,21 +1,23 @@
-"""Score the reconstructions of one system and its floor, image by image."""
+"""Score the reconstructions of one system and its shuffled floor, image by image."""
 
 from nsdrecon.devices import choose_device
-from nsdrecon.evaluation.networks import clip_metric
+from nsdrecon.evaluation.networks import configured_metrics
+from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.logs import job_log
 from nsdrecon.nsd import read_trials, split_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
-    device = choose_device(cfg["device"], snakemake.threads)
-    for name in ("system", "floor"):
-        evaluate(
-            snakemake.input[name],
-            snakemake.input.stimuli,
-            snakemake.output[name],
-            nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
-            protocol_name=cfg["evaluation.protocol"],
-            networks=[clip_metric(cfg["evaluation.clip_name"], cfg["models.clip.folder"])],
-            device=device,
-        )
+    rules = protocol(cfg["evaluation.protocol"])
+    evaluate(
+        snakemake.input.reconstructions,
+        snakemake.input.stimuli,
+        snakemake.output.scores,
+        shuffled=snakemake.output.shuffled,
+        seed=cfg["seed"],
+        nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
+        protocol_name=rules.name,
+        networks=configured_metrics(rules, snakemake.params.networks),
+        device=choose_device(cfg["device"], snakemake.threads),
+    )

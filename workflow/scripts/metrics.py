@@ -1,23 +1,37 @@
-"""Tables of means and intervals over all subjects and systems."""
+"""Tables over all subjects and systems: means, contrasts, retrieval, published values."""
 
-from nsdrecon.evaluation.networks import clip_metric
-from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.evaluation.tables import Layout, columns_for, write_markdown
+from nsdrecon.evaluation.networks import configured_metrics
+from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.evaluation.published import PUBLISHED, published_table
+from nsdrecon.evaluation.retrieval import retrieval_table
+from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
+from nsdrecon.evaluation.tables import Layout, columns_for, write_latex, write_markdown
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_table, write_table
 
+SIMULATED = "The data set is simulated: the rows of published results are of other images."
+
 with job_log(snakemake.log[0], snakemake.rule) as log:
-    cfg = snakemake.params.cfg
-    metrics = metrics_table(
-        [read_table(path) for path in snakemake.input],
-        resamples=cfg["evaluation.bootstrap"],
-        seed=cfg["seed"],
-    )
-    write_table(snakemake.output.long, metrics)
-    write_markdown(
-        metrics,
-        snakemake.output.markdown,
-        columns=columns_for([clip_metric(cfg["evaluation.clip_name"], cfg["models.clip.folder"])]),
-        layout=Layout(snakemake.params.systems, snakemake.params.floors, {}),
-    )
-    log.info("%d rows of %d tables", len(metrics), len(snakemake.input))
+    cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
+    rules = protocol(cfg["evaluation.protocol"])
+    networks = configured_metrics(rules, params.networks)
+    tables = [read_table(path) for path in snakemake.input]
+    options = {"resamples": cfg["evaluation.bootstrap"], "seed": cfg["seed"]}
+    metrics = metrics_table(tables, **options)
+    write_table(output.long, metrics)
+    contrasts = [Contrast(name, *pair) for name, pair in params.contrasts.items()]
+    write_table(output.contrasts, contrasts_table(tables, contrasts, **options))
+    two_way = [metric.name for metric in networks if metric.score == "two-way"]
+    systems = [table for table in tables if table["system"].iloc[0] in params.systems]
+    write_table(output.retrieval, retrieval_table(systems, two_way, **options))
+    write_table(output.published, published_table())
+    shown = {
+        "columns": columns_for(networks),
+        "layout": Layout(params.systems, params.floors, params.ceilings),
+        "published": PUBLISHED,
+    }
+    note = SIMULATED if cfg["nsd.source"] == "simulated" else ""
+    write_markdown(metrics, output.markdown, note=note, **shown)
+    # One subject alone is not pooled: its own rows come last.
+    write_latex(metrics, output.latex, subject=metrics["subject"].iloc[-1], **shown)
+    log.info("%d rows of %d tables", len(metrics), len(tables))

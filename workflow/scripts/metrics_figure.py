@@ -1,19 +1,39 @@
-"""Figure of the metrics: every system above its floor."""
+"""Figures of the metrics: bars between floor and ceiling, retrieval, pairs of systems."""
 
-from nsdrecon.figures import bars_figure, write_caption
+import pandas as pd
+
+from nsdrecon.evaluation.networks import configured_metrics
+from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.figures import bars_figure, retrieval_figure, scatter_figure, write_caption
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_table
 
-with job_log(snakemake.log[0], snakemake.rule):
-    metrics = read_table(snakemake.input[0])
-    # One subject alone is not pooled: its own rows come last.
-    subject = metrics["subject"].iloc[-1]
-    caption = bars_figure(
-        metrics,
-        snakemake.output.figure,
-        subject=subject,
-        systems=snakemake.params.systems,
-        floors=snakemake.params.floors,
-        ceilings={},
-    )
-    write_caption(snakemake.output.caption, caption)
+with job_log(snakemake.log[0], snakemake.rule) as log:
+    params = snakemake.params
+    networks = configured_metrics(protocol(params.cfg["evaluation.protocol"]), params.networks)
+    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
+    two_way = [metric.name for metric in networks if metric.score == "two-way"]
+    metrics = read_table(snakemake.input.metrics)
+    scores = pd.concat([read_table(path) for path in snakemake.input.scores])
+    bars, retrieval, *scatters = snakemake.output.figures
+    captions = [
+        bars_figure(
+            metrics[metrics["metric"].isin(columns)],
+            bars,
+            # One subject alone is not pooled: its own rows come last.
+            subject=metrics["subject"].iloc[-1],
+            systems=params.systems,
+            floors=params.floors,
+            ceilings=params.ceilings,
+            lower_is_better=[metric.name for metric in networks if metric.score == "distance"],
+        ),
+        retrieval_figure(
+            read_table(snakemake.input.retrieval), retrieval, metrics=two_way, labels=params.systems
+        ),
+    ]
+    for output, pair in zip(scatters, params.contrasts.values(), strict=True):
+        second, first = (scores[scores["system"] == system] for system in pair)
+        captions.append(scatter_figure(first, second, columns, output))
+    for output, caption in zip(snakemake.output.captions, captions, strict=True):
+        write_caption(output, caption)
+    log.info("%d figures of %d metrics", len(captions), len(columns))

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from nsdrecon.evaluation.networks import clip_metric
-from nsdrecon.evaluation.tables import Layout, columns_for, readable
+from nsdrecon.evaluation.networks import configured_metrics
+from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.evaluation.published import PUBLISHED
+from nsdrecon.evaluation.tables import (
+    Layout,
+    columns_for,
+    readable,
+    readable_contrasts,
+    readable_published,
+)
 from nsdrecon.logs import job_log, versions
 from nsdrecon.nsd import read_trials
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
@@ -16,6 +24,14 @@ SIMULATED = (
     "The data set is simulated and the models are small ones trained on drawn scenes: the figures "
     "below show that every stage works, and say nothing about real brains or the published models."
 )
+CONTRASTS = (
+    "{subject}: paired differences, with 95 % intervals and permutation p-values corrected by Holm "
+    "over all contrasts and metrics. contrasts.tsv has every subject's."
+)
+PUBLISHED_ROWS = (
+    "Published means, without intervals. A number is comparable only under the same protocol and "
+    "on the same images."
+)
 METHODS = """Single-trial betas ({betas}) of the voxels in {mask} were averaged over the repeats of
 each image. Voxels were standardised by the training images, and ridge regression predicted the
 VDVAE's latents and the features that guide each diffusion model. Its penalties are under Settings;
@@ -24,7 +40,8 @@ latents to the stage-1 image; diffusion started from that image, noised to {stre
 {steps} steps, with guidance {guidance:g}.
 
 Scores follow the protocol {protocol}. Intervals are 95 % bootstrap intervals over images. The
-floor of a system gives every image the reconstruction of another one. No reconstruction used
+floor of a system gives every image the reconstruction of another one; oracles, which are given the
+true latents of the test images, are ceilings and no reconstructions. No other reconstruction used
 anything that was made from a test image: predictions come from test responses alone."""
 
 
@@ -36,17 +53,24 @@ def picture(path: str) -> Picture:
 
 
 def score_tables(config: dict) -> list[Table]:
-    """The table of metrics of every subject and of all together."""
-    metrics = read_table(snakemake.input.metrics)
-    clip = clip_metric(config["evaluation"]["clip_name"], config["models"]["clip"]["folder"])
-    layout = Layout(snakemake.params.systems, snakemake.params.floors, {})
-    return [
+    """The table of metrics of every subject and of all together, then the contrasts."""
+    metrics, contrasts = read_table(snakemake.input.metrics), read_table(snakemake.input.contrasts)
+    params = snakemake.params
+    rules = protocol(config["evaluation"]["protocol"])
+    columns = columns_for(configured_metrics(rules, params.networks))
+    layout = Layout(params.systems, params.floors, params.ceilings)
+    tables = [
         Table(
-            readable(metrics, subject, columns_for([clip]), layout),
-            f"{subject}: mean over test images with 95 % interval.",
+            readable(metrics, subject, columns, layout),
+            f"{subject}: mean over test images with 95 % interval, protocol {rules.name}.",
         )
         for subject in reversed(metrics["subject"].unique())
     ]
+    if not contrasts.empty:
+        pooled = contrasts[contrasts["subject"] == contrasts["subject"].iloc[-1]]
+        shown = readable_contrasts(pooled, columns)
+        tables.insert(1, Table(shown, CONTRASTS.format(subject=pooled["subject"].iloc[0])))
+    return tables
 
 
 def trial_counts() -> Table:
@@ -83,7 +107,8 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     sections = [
         Section("Reconstructions", [*notes, *map(picture, snakemake.input.reconstructions)]),
         *samples,
-        Section("Scores", [picture(snakemake.input.bars), *score_tables(config)]),
+        Section("Scores", [*map(picture, snakemake.input.scores), *score_tables(config)]),
+        Section("Published values", [Table(readable_published(PUBLISHED), PUBLISHED_ROWS)]),
         Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
         Section("Regression", [picture(path) for path in snakemake.input.regressions]),
         Section(

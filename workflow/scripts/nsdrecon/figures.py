@@ -265,7 +265,7 @@ def scatter_figure(
     Parameters
     ----------
     first, second
-        Per-image tables of one subject and one system each; samples are averaged.
+        Per-image tables of one system each, of one or several subjects; samples are averaged.
     metrics
         Columns to show.
     output
@@ -277,17 +277,18 @@ def scatter_figure(
     """
     labels = []
     for table in (first, second):
-        _check_columns(table, [ID, "system", *metrics], "per-image table")
+        _check_columns(table, [ID, "subject", "system", *metrics], "per-image table")
         labels.append(str(table["system"].iloc[0]))
-    means = [table.groupby(ID)[list(metrics)].mean() for table in (first, second)]
+    means = [table.groupby(["subject", ID])[list(metrics)].mean() for table in (first, second)]
     if not means[0].index.equals(means[1].index):
         odd = means[0].index.symmetric_difference(means[1].index)
         raise InputError(
             f"scores of {labels[0]} and {labels[1]}",
-            found=f"nsd_id {listing(odd)} in one of them only",
+            found=f"nsd_id {listing(odd.get_level_values(ID))} in one of them only",
             expected="the same images",
         )
     above = []
+    subjects = list(means[0].index.get_level_values("subject").unique())
     with _figure(output, (3.1 * len(metrics), 3.2)) as figure:
         for panel, name in zip(
             figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True
@@ -297,13 +298,18 @@ def scatter_figure(
             margin = 0.05 * (high - low) or 0.05
             limits = low - margin, high + margin
             panel.plot(limits, limits, color=_GREY, linewidth=0.8, zorder=1)
-            panel.scatter(x, y, s=11, alpha=0.55, color=COLOURS[0], linewidths=0, zorder=2)
+            for number, subject in enumerate(subjects):
+                colour = COLOURS[number % len(COLOURS)]
+                dots = {"s": 13, "alpha": 0.6, "color": colour, "linewidths": 0, "zorder": 2}
+                panel.scatter(x[subject], y[subject], label=subject, **dots)
             panel.set(xlim=limits, ylim=limits)
             panel.set_aspect("equal")
             for axis in (panel.xaxis, panel.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
             panel.set(title=name, xlabel=labels[0], ylabel=labels[1])
             above.append(f"{(y > x).mean():.0%} in {name}")
+        if len(subjects) > 1:
+            panel.legend(fontsize=7, handletextpad=0.1, loc="best")
         figure.tight_layout()
     return (
         f"Every point is a test image: {labels[1]} against {labels[0]}. "
@@ -388,40 +394,57 @@ def noise_ceiling_figure(ceilings: Mapping[str, np.ndarray], output: str | Path)
     )
 
 
-def retrieval_figure(curves: Mapping[str, pd.DataFrame], output: str | Path, *, metric: str) -> str:
-    """Accuracy of retrieval among more and more candidates, one line a system.
+def retrieval_figure(
+    table: pd.DataFrame, output: str | Path, *, metrics: Sequence[str], labels: Mapping[str, str]
+) -> str:
+    """Accuracy of retrieval among more and more candidates: a panel a metric, a line a system.
 
     Parameters
     ----------
-    curves
-        Label to table of :func:`nsdrecon.evaluation.retrieval.retrieval_curve`.
+    table
+        :func:`nsdrecon.evaluation.retrieval.retrieval_table`.
     output
         Image file.
-    metric
-        Whose features are compared, for the caption.
+    metrics
+        Metrics to show; without any the figure says so.
+    labels
+        System to label, in the order of the legend.
 
     Returns
     -------
-    The caption.
+    The caption. With several subjects the lines are means over subjects, the bands the means of
+    their limits.
     """
-    with _figure(output, (4.6, 3.0)) as figure:
-        panel = figure.subplots()
-        for number, (label, curve) in enumerate(curves.items()):
-            _check_columns(curve, ["n_way", "accuracy", "ci_low", "ci_high", "chance"], label)
-            colour = COLOURS[number % len(COLOURS)]
-            panel.plot(curve["n_way"], curve["accuracy"], color=colour, label=label)
-            limits = curve["ci_low"], curve["ci_high"]
-            panel.fill_between(curve["n_way"], *limits, color=colour, alpha=0.2, linewidth=0)
-        panel.plot(curve["n_way"], curve["chance"], color=_GREY, linestyle=":", label="chance")
-        panel.set(xscale="log", xlabel="candidates", ylabel="accuracy", ylim=(0, 1))
-        panel.set_xticks(curve["n_way"])
-        panel.xaxis.set_major_formatter(ScalarFormatter())
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.legend(fontsize=8)
+    _check_columns(table, ["subject", "system", "metric", "n_way", "accuracy"], "retrieval")
+    with _figure(output, (3.4 * max(len(metrics), 1) + 2.4, 3.0)) as figure:
+        panels = figure.subplots(1, max(len(metrics), 1), squeeze=False, sharey=True)[0]
+        if not metrics:
+            panels[0].text(0.5, 0.5, "no metric of identification", ha="center")
+            panels[0].set_axis_off()
+        for panel, metric in zip(panels, metrics, strict=False):
+            rows = table[table["metric"] == metric]
+            for number, (system, label) in enumerate(labels.items()):
+                own = rows[rows["system"] == system]
+                curve = own.groupby("n_way")[["accuracy", "ci_low", "ci_high"]].mean()
+                colour = COLOURS[number % len(COLOURS)]
+                panel.plot(curve.index, curve["accuracy"], color=colour, label=label)
+                limits = curve["ci_low"], curve["ci_high"]
+                panel.fill_between(curve.index, *limits, color=colour, alpha=0.12, linewidth=0)
+            n_way = np.unique(rows["n_way"])
+            panel.plot(n_way, 1 / n_way, color=_GREY, linestyle=":", label="chance")
+            panel.set(xscale="log", xlabel="candidates", ylim=(0, 1), title=metric)
+            panel.set_xticks(n_way[_evenly(len(n_way), 6)])
+            panel.xaxis.set_major_formatter(ScalarFormatter())
+            panel.xaxis.set_minor_locator(NullLocator())
+        if metrics:
+            panels[0].set_ylabel("accuracy")
+            panels[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         figure.tight_layout()
+    subjects = table["subject"].nunique()
     return (
-        f"Share of reconstructions that pick their own image among n candidates by {metric}, over "
-        "all sets of distractors, with 95 % bootstrap intervals over images."
+        "Share of reconstructions that pick their own image among n candidates by the features of "
+        "a network, over all sets of distractors, with 95 % bootstrap intervals over images"
+        + (f"; means over {subjects} subjects." if subjects > 1 else ".")
     )
 
 

@@ -1,4 +1,4 @@
-"""Floors: 'systems' that know less than a decoder, written like any system's reconstructions.
+"""Floors: 'systems' that know less than a decoder, scored like any system's reconstructions.
 
 ======================  ==========================================================================
 shuffled-<system>       the system's reconstruction of another test image (the wrong brain response)
@@ -37,41 +37,37 @@ from nsdrecon.store import (
 logger = logging.getLogger(__name__)
 
 MID_GREY = 128
-_LABELS = ("subject", "system")
 
 
-def shuffled_brain(reconstructions: str | Path, output: str | Path, *, seed: int) -> None:
-    """Give every image the system's reconstruction of another image.
+def shuffled_order(nsd_id: np.ndarray, *, subject: str, seed: int) -> np.ndarray:
+    """Which image's reconstruction each image gets instead of its own (the wrong brain response).
 
     The order is one random cycle through all images, so no image keeps its own. It depends on the
     seed, the subject and the set of images alone: all systems of a subject are shuffled alike.
 
     Parameters
     ----------
-    reconstructions
-        HDF5 of one system, with attributes ``system`` and ``subject``.
-    output
-        HDF5 of the same form; its system is ``shuffled-<system>``.
+    nsd_id
+        Sorted ids of the images.
+    subject
+        Whose responses they are.
     seed
         Seed of the order.
+
+    Returns
+    -------
+    Positions among ``nsd_id``, shape (n_images,).
 
     Raises
     ------
     InputError
-        If there are fewer than two images, or an attribute is missing.
+        If there are fewer than two images.
     """
-    with open_h5(reconstructions) as file:
-        images = dataset(file, "images")
-        found = unique_ids(dataset(file, ID)[()], reconstructions)
-        subject, system = (_attribute(file.attrs, name, file.filename) for name in _LABELS)
-        if len(found) < 2:
-            raise InputError(reconstructions, found=f"{len(found)} images", expected="2 or more")
-        nsd_id = np.sort(found)
-        cycle = generator(seed, subject, "shuffled brain").permutation(nsd_id)
-        other = dict(zip(cycle.tolist(), np.roll(cycle, 1).tolist(), strict=True))
-        rows = rows_of(np.array([other[image] for image in nsd_id.tolist()]), found, file.filename)
-        attributes = dict(file.attrs) | {"system": f"shuffled-{system}", "seed_of_shuffle": seed}
-        _write(output, nsd_id, (images[row] for row in rows), images.shape[1:], attributes)
+    if len(nsd_id) < 2:
+        raise InputError("shuffled brain", found=f"{len(nsd_id)} images", expected="2 or more")
+    cycle = generator(seed, subject, "shuffled brain").permutation(nsd_id)
+    other = dict(zip(cycle.tolist(), np.roll(cycle, 1).tolist(), strict=True))
+    return rows_of(np.array([other[image] for image in nsd_id.tolist()]), nsd_id, "shuffled brain")
 
 
 def mean_image(
@@ -193,12 +189,6 @@ def nearest_training_image(
 
 def _labels(subject: str, system: str) -> dict[str, object]:
     return {"subject": subject, "system": system}
-
-
-def _attribute(attributes: Mapping[str, object], name: str, source: str) -> str:
-    if name not in attributes:
-        raise InputError(source, found=f"no attribute {name!r}", expected="the label of a system")
-    return str(attributes[name])
 
 
 def _write_one_picture(

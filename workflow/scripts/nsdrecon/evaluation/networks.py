@@ -136,6 +136,27 @@ def clip_metric(name: str, folder: str | Path) -> NetworkMetric:
     )
 
 
+def configured_metrics(
+    protocol: Protocol, entries: Iterable[Mapping[str, str]]
+) -> list[NetworkMetric]:
+    """The network metrics of a configuration, in its order.
+
+    Parameters
+    ----------
+    protocol
+        Protocol of the run.
+    entries
+        ``name`` and ``weights`` of each column. A name of the protocol's published tables stands
+        for the network of that table; any other for a CLIP in a folder of transformers.
+    """
+    return [
+        published_metric(protocol, entry["name"], entry["weights"])
+        if entry["name"] in protocol.networks
+        else clip_metric(entry["name"], entry["weights"])
+        for entry in entries
+    ]
+
+
 def check_metrics(protocol: Protocol, metrics: Sequence[NetworkMetric]) -> None:
     """Check that no column name stands twice, or for another network than the published one.
 

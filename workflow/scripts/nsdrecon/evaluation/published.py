@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
 METRICS = (
     "PixCorr",
     "SSIM",
@@ -24,7 +26,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """One row of a published table, mean over its subjects.
+    """One row of a published table, mean over its subjects unless its name says otherwise.
 
     Attributes
     ----------
@@ -38,6 +40,8 @@ class PublishedResult:
         Images they were computed on.
     values
         Metric to value; identification as a share, not in per cent.
+    certainty
+        How far the numbers are known to be right.
     caution
         Why the row is not comparable, if it is not.
     """
@@ -47,6 +51,7 @@ class PublishedResult:
     protocol: str
     test_set: str
     values: Mapping[str, float]
+    certainty: str
     caution: str = ""
 
 
@@ -54,9 +59,11 @@ _SESSIONS_37 = "982 images (37 sessions)"
 _SESSIONS_40 = "1,000 images (40 sessions)"
 _NOT_STATED = "subjects, images and protocol not stated"
 
+_PAPER = "as printed in the paper, not computed again here"
+_CLAIM = "claimed without code or files that would reproduce it"
 _LEAK = (
-    "as published, its second stage starts from latents encoded from the test images themselves, "
-    "not from brain responses."
+    "in the code as published, the second stage starts from latents encoded from the test images "
+    "themselves, not from brain responses; which state of the code gave the numbers is not known."
 )
 
 
@@ -71,6 +78,7 @@ PUBLISHED = (
         "brain-diffuser",
         _SESSIONS_37,
         _row(0.254, 0.356, 0.942, 0.962, 0.872, 0.915, 0.775, 0.423),
+        _PAPER,
     ),
     PublishedResult(
         "MindEye",
@@ -78,6 +86,7 @@ PUBLISHED = (
         "mindeye",
         _SESSIONS_37,
         _row(0.309, 0.323, 0.947, 0.978, 0.938, 0.941, 0.645, 0.367),
+        _PAPER,
     ),
     PublishedResult(
         "MindEye2",
@@ -85,6 +94,15 @@ PUBLISHED = (
         "mindeye",
         _SESSIONS_40,
         _row(0.322, 0.431, 0.961, 0.986, 0.954, 0.930, 0.619, 0.344),
+        _PAPER,
+    ),
+    PublishedResult(
+        "MindEye2, subject 1 alone",
+        "evaluation notebook of github.com/MedARC-AI/MindEyeV2",
+        "mindeye",
+        _SESSIONS_40,
+        _row(0.374, 0.439),
+        "read from the notebook's stored output",
     ),
     PublishedResult(
         "NaturalScenesReconstruction, DDPM",
@@ -92,6 +110,7 @@ PUBLISHED = (
         "",
         _NOT_STATED,
         _row(0.562, 0.467),
+        _CLAIM,
         _LEAK,
     ),
     PublishedResult(
@@ -100,6 +119,25 @@ PUBLISHED = (
         "",
         _NOT_STATED,
         _row(0.673, 0.701),
+        _CLAIM,
         _LEAK,
     ),
 )
+
+
+def published_table() -> pd.DataFrame:
+    """All published values in long form, a row a value."""
+    return pd.DataFrame(
+        {
+            "system": result.system,
+            "metric": metric,
+            "value": value,
+            "protocol": result.protocol or "not stated",
+            "test_set": result.test_set,
+            "source": result.source,
+            "certainty": result.certainty,
+            "caution": result.caution,
+        }
+        for result in PUBLISHED
+        for metric, value in result.values.items()
+    )

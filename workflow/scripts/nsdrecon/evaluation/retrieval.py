@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from nsdrecon.logs import progress
 from nsdrecon.store import ID, dataset, open_h5, unique_ids, write_table
 
 logger = logging.getLogger(__name__)
+
+_CANDIDATES = (2, 5, 10, 20, 50, 100, 200, 300, 500)
 
 
 def retrieval_curve(
@@ -80,6 +82,37 @@ def retrieval_curve(
             "chance": [1 / n for n in n_way],
         }
     )
+
+
+def retrieval_table(
+    tables: Iterable[pd.DataFrame], metrics: Sequence[str], *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Retrieval curves of several systems and subjects.
+
+    Parameters
+    ----------
+    tables
+        Per-image tables, of one system and subject each.
+    metrics
+        Columns of two-way identification.
+    resamples, seed
+        As in :func:`retrieval_curve`.
+
+    Returns
+    -------
+    Columns ``subject``, ``system``, ``metric`` and those of :func:`retrieval_curve`; up to all
+    images of the test set are candidates.
+    """
+    curves = []
+    for table in tables:
+        n_images = table[ID].nunique()
+        n_way = [n for n in _CANDIDATES if n < n_images] + [n_images]
+        for metric in metrics:
+            curve = retrieval_curve(table, metric, n_way, resamples=resamples, seed=seed)
+            labels = {"subject": table["subject"].iloc[0], "system": table["system"].iloc[0]}
+            curves.append(pd.DataFrame({**labels, "metric": metric, **curve}))
+    columns = ["subject", "system", "metric", "n_way", "accuracy", "ci_low", "ci_high", "chance"]
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
 
 
 def sample_agreement(reconstructions: str | Path, output: str | Path) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError, listing
+from nsdrecon.evaluation.floors import shuffled_order
 from nsdrecon.evaluation.metrics import (
     correlation_distance,
     identification_within_category,
@@ -42,6 +43,9 @@ KEYS = (ID, "subject", "system", "protocol", "sample")
 UNDEFINED = "undefined"
 SAME_CATEGORY = "(same category)"
 
+# Which reconstruction each image is scored with.
+_Order = np.ndarray | slice
+
 
 def evaluate(
     reconstructions: str | Path,
@@ -49,6 +53,8 @@ def evaluate(
     output: str | Path,
     *,
     protocol_name: str,
+    shuffled: str | Path | None = None,
+    seed: int = 0,
     nsd_id: np.ndarray | None = None,
     networks: Sequence[NetworkMetric] = (),
     categories: str | Path | None = None,
@@ -76,6 +82,12 @@ def evaluate(
         Tab-separated table, written all or nothing.
     protocol_name
         Name of the protocol (:data:`nsdrecon.evaluation.protocols.PROTOCOLS`).
+    shuffled
+        Table of the system's own floor, ``shuffled-<system>``, in which every image is scored with
+        the reconstruction of another one (:func:`nsdrecon.evaluation.floors.shuffled_order`). No
+        picture passes a network again for it.
+    seed
+        Seed of that order.
     nsd_id
         Images that must have been reconstructed, no more and no less: the subject's test images. By
         default all stimuli.
@@ -106,25 +118,23 @@ def evaluate(
         truths = _Pictures(truth_file, n_axes=4, nsd_id=nsd_id)
         made = _Pictures(made_file, n_axes=5)
         _check_same_images(truths, made)
-        frame = _frame(made, rules.name)
+        system, subject = made.attribute("system"), made.attribute("subject")
         category = None if categories is None else _categories(categories, truths.nsd_id)
-        scores = [_pixel_scores(truths, made, rules)]
+        orders: dict[str, _Order] = {system: slice(None)}
+        if shuffled is not None:
+            order = shuffled_order(made.nsd_id, subject=subject, seed=seed)
+            orders[f"shuffled-{system}"] = order
+        scores = [_pixel_scores(truths, made, rules, orders)]
         scores += [
-            _network_scores(truths, made, group, rules, category, device, batch_size)
+            _network_scores(truths, made, group, rules, orders, category, device, batch_size)
             for group in by_network(networks)
         ]
-    # Networks were grouped to run once; the columns keep the order they were asked for in.
-    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
-    values = pd.concat(scores, axis=1)
-    undefined = values[columns].isna()
-    no_relation = {metric.name: 1.0 for metric in networks if metric.score == "distance"}
-    values = values.fillna({"PixCorr": 0.0, **no_relation})
-    columns += [name for name in values if name not in columns]
-    table = pd.concat([frame, values[columns]], axis=1)
-    table[UNDEFINED] = [",".join(undefined.columns[row]) for row in undefined.to_numpy()]
-    write_table(output, table)
-    _log(frame["system"].iloc[0], values[columns], undefined)
-    return table
+    tables = {}
+    for name, path in zip(orders, (output, shuffled), strict=False):
+        values = pd.concat([part[name] for part in scores], axis=1)
+        tables[name] = _table(_frame(made, name, rules.name), values, networks)
+        write_table(path, tables[name])
+    return tables[system]
 
 
 class _Pictures:
@@ -159,9 +169,9 @@ class _Pictures:
     def __iter__(self) -> Iterator[np.ndarray]:
         return self.sample(0)
 
-    def sample(self, sample: int) -> Iterator[np.ndarray]:
-        """One sample of every image, uint8 (size, size, 3)."""
-        for row in self._rows:
+    def sample(self, sample: int, order: _Order = slice(None)) -> Iterator[np.ndarray]:
+        """One sample of every image, uint8 (size, size, 3), in the order of the ids or another."""
+        for row in self._rows[order]:
             yield self.images[row, sample] if self._sampled else self.images[row]
 
     def attribute(self, name: str) -> str:
@@ -187,30 +197,50 @@ def _check_same_images(truths: _Pictures, made: _Pictures) -> None:
         )
 
 
-def _frame(made: _Pictures, protocol_name: str) -> pd.DataFrame:
+def _frame(made: _Pictures, system: str, protocol_name: str) -> pd.DataFrame:
     n_images = len(made.nsd_id)
     return pd.DataFrame(
         {
             ID: np.tile(made.nsd_id, made.n_samples),
             "subject": made.attribute("subject"),
-            "system": made.attribute("system"),
+            "system": system,
             "protocol": protocol_name,
             "sample": np.repeat(np.arange(made.n_samples), n_images),
         }
     )
 
 
-def _pixel_scores(truths: _Pictures, made: _Pictures, rules: Protocol) -> pd.DataFrame:
-    pairs = (
-        pair
-        for sample in range(made.n_samples)
-        for pair in zip(truths, made.sample(sample), strict=True)
-    )
+def _table(
+    frame: pd.DataFrame, values: pd.DataFrame, networks: Sequence[NetworkMetric]
+) -> pd.DataFrame:
+    """The per-image table, undefined correlations counted as a miss."""
+    # Networks were grouped to run once; the columns keep the order they were asked for in.
+    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
+    undefined = values[columns].isna()
+    no_relation = {metric.name: 1.0 for metric in networks if metric.score == "distance"}
+    values = values.fillna({"PixCorr": 0.0, **no_relation})
+    columns += [name for name in values if name not in columns]
+    table = pd.concat([frame, values[columns]], axis=1)
+    table[UNDEFINED] = [",".join(undefined.columns[row]) for row in undefined.to_numpy()]
+    _log(frame["system"].iloc[0], values[columns], undefined)
+    return table
+
+
+def _pixel_scores(
+    truths: _Pictures, made: _Pictures, rules: Protocol, orders: Mapping[str, _Order]
+) -> dict[str, pd.DataFrame]:
+    """PixCorr and SSIM of every order, rows by sample and image."""
     total = len(made.nsd_id) * made.n_samples
-    return pd.DataFrame(
-        rules.pixel_scores(truth, picture)
-        for truth, picture in progress(pairs, description="PixCorr, SSIM", total=total)
-    )
+    scores = {}
+    for name, order in orders.items():
+        pairs = (
+            pair
+            for sample in range(made.n_samples)
+            for pair in zip(truths, made.sample(sample, order), strict=True)
+        )
+        watched = progress(pairs, description=f"PixCorr, SSIM of {name}", total=total)
+        scores[name] = pd.DataFrame(rules.pixel_scores(*pair) for pair in watched)
+    return scores
 
 
 def _network_scores(
@@ -218,10 +248,12 @@ def _network_scores(
     made: _Pictures,
     metrics: Sequence[NetworkMetric],
     rules: Protocol,
+    orders: Mapping[str, _Order],
     category: np.ndarray | None,
     device: Device,
     batch_size: int,
-) -> pd.DataFrame:
+) -> dict[str, pd.DataFrame]:
+    """Scores of every order by one network, rows by sample and image."""
     extract = FeatureExtractor(metrics, rules, device)
     n_images = len(truths.nsd_id)
     label = ", ".join(metric.name for metric in metrics)
@@ -231,21 +263,32 @@ def _network_scores(
         return extract(watched, n_images, batch_size)
 
     expected = features(iter(truths), "ground truths")
-    parts = []
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in orders}
     for sample in range(made.n_samples):
         found = features(made.sample(sample), f"sample {sample}")
-        scores = {}
-        for metric in metrics:
-            pair = expected[metric.name], found[metric.name]
-            if metric.score == "distance":
-                scores[metric.name] = correlation_distance(*pair)
-                continue
-            scores[metric.name] = two_way_identification(*pair)
-            if category is not None:
-                within = identification_within_category(*pair, category)
-                scores[f"{metric.name} {SAME_CATEGORY}"] = within
-        parts.append(pd.DataFrame(scores))
-    return pd.concat(parts, ignore_index=True)
+        for name, order in orders.items():
+            scores: dict[str, np.ndarray] = {}
+            for metric in metrics:
+                scores |= _feature_scores(
+                    metric, expected[metric.name], found[metric.name][order], category
+                )
+            parts[name].append(pd.DataFrame(scores))
+    return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
+
+
+def _feature_scores(
+    metric: NetworkMetric,
+    ground_truth: np.ndarray,
+    reconstruction: np.ndarray,
+    category: np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    if metric.score == "distance":
+        return {metric.name: correlation_distance(ground_truth, reconstruction)}
+    scores = {metric.name: two_way_identification(ground_truth, reconstruction)}
+    if category is not None:
+        within = identification_within_category(ground_truth, reconstruction, category)
+        scores[f"{metric.name} {SAME_CATEGORY}"] = within
+    return scores
 
 
 def _categories(path: str | Path, nsd_id: np.ndarray) -> np.ndarray:

@@ -40,15 +40,6 @@ class Contrast:
     baseline: str
 
 
-# What the pipeline was built to compare: samplers with one backbone, backbones with one sampler.
-HEADLINE_CONTRASTS = (
-    Contrast("DDPM - DDIM (Versatile Diffusion)", "vd-ddpm", "vd-ddim"),
-    Contrast("DDPM - DDIM (Stable Diffusion)", "sd-ddpm", "sd-ddim"),
-    Contrast("Stable - Versatile Diffusion (DDPM)", "sd-ddpm", "vd-ddpm"),
-    Contrast("Stable - Versatile Diffusion (DDIM)", "sd-ddim", "vd-ddim"),
-)
-
-
 @dataclass(frozen=True)
 class Interval:
     """Estimates with bootstrap limits, arrays of shape (n_columns,)."""

@@ -73,6 +73,7 @@ def write_markdown(
     columns: Sequence[Column],
     layout: Layout,
     published: Sequence[PublishedResult] = (),
+    note: str = "",
 ) -> None:
     """Write the table of metrics as Markdown: a part for each subject and for the pooled values.
 
@@ -89,6 +90,8 @@ def write_markdown(
     published
         Rows to print beside the pooled values (or those of the only subject). A published value is
         printed only in a column of the same name.
+    note
+        What else a reader must know.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def write_markdown(
         If the table has no rows, or rows of several protocols.
     """
     protocol = _protocol(metrics)
-    parts = [f"# Scores, protocol `{protocol}`", _explanation(metrics)]
+    parts = [f"# Scores, protocol `{protocol}`", " ".join([_explanation(metrics), note]).strip()]
     subjects = list(metrics["subject"].unique())
     for subject in subjects:
         rows = metrics[metrics["subject"] == subject]
@@ -178,6 +181,39 @@ def readable(
             )
             lines.append(line)
     return pd.DataFrame(lines)
+
+
+def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """Paired differences of one subject for a page: a row a contrast, a column a metric."""
+    lines = []
+    for name, rows in contrasts.groupby("contrast", sort=False):
+        line = {"contrast": name}
+        for column in columns:
+            for _, row in rows[rows["metric"] == column.metric].iterrows():
+                low, high = (_number(row[limit], column) for limit in ("ci_low", "ci_high"))
+                p = "< 0.001" if row["p_holm"] < 0.001 else f"= {row['p_holm']:.3f}"
+                difference = _number(row["difference"], column)
+                line[_head(column)] = f"{difference} [{low}, {high}], p {p}"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def readable_published(published: Sequence[PublishedResult]) -> pd.DataFrame:
+    """Published results for a page: a row a result, with all that a reader must know of it."""
+    names = list(dict.fromkeys(name for result in published for name in result.values))
+    return pd.DataFrame(
+        {
+            "system": result.system,
+            **{
+                name: f"{result.values[name]:.3f}" if name in result.values else "–"
+                for name in names
+            },
+            "protocol": result.protocol or "not stated",
+            "images": result.test_set,
+            "source and caution": _footnote(result, result.protocol),
+        }
+        for result in published
+    )
 
 
 @dataclass(frozen=True)
@@ -267,7 +303,7 @@ def _published_cell(result: PublishedResult, column: Column) -> str:
 
 def _footnote(result: PublishedResult, protocol: str) -> str:
     """What a reader must know to compare a published row."""
-    note = f"{result.source}; {result.test_set}"
+    note = f"{result.source}; {result.test_set}; {result.certainty}"
     if result.protocol and result.protocol != protocol:
         note += f"; computed under protocol {result.protocol}, not comparable digit by digit"
     if result.caution:

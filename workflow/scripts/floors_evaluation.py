@@ -1,0 +1,24 @@
+"""Score the floors of a subject that need no decoder, image by image."""
+
+from nsdrecon.devices import choose_device
+from nsdrecon.evaluation.networks import configured_metrics
+from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.logs import job_log
+from nsdrecon.nsd import read_trials, split_ids
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    rules = protocol(cfg["evaluation.protocol"])
+    device = choose_device(cfg["device"], snakemake.threads)
+    pairs = zip(snakemake.input.reconstructions, snakemake.output, strict=True)
+    for reconstructions, scores in pairs:
+        evaluate(
+            reconstructions,
+            snakemake.input.stimuli,
+            scores,
+            nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
+            protocol_name=rules.name,
+            networks=configured_metrics(rules, snakemake.params.networks),
+            device=device,
+        )
