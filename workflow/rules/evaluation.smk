@@ -1,5 +1,37 @@
 # Scores of the reconstructions against the seen images, with floors, ceilings and intervals.
 
+# Floors that need no decoder, in one job a subject; each system has its own besides.
+COMMON_FLOORS = {
+    "mean-image": "mean training image",
+    "flat-grey": "flat grey",
+    "random-training-image": "random training image",
+    "nearest-training-image": "training image with the nearest response",
+}
+FLOOR_TITLES = {
+    **COMMON_FLOORS,
+    **{f"shuffled-{system}": f"{TITLES[system]}, shuffled brain" for system in SYSTEMS},
+}
+# What the pipeline was built to compare: samplers with one backbone, backbones with one sampler.
+CONTRASTS = {
+    title: pair
+    for title, pair in {
+        "DDPM - DDIM (Stable Diffusion)": ("sd-ddpm", "sd-ddim"),
+        "DDPM - DDIM (Versatile Diffusion)": ("vd-ddpm", "vd-ddim"),
+        "Stable - Versatile Diffusion (DDPM)": ("sd-ddpm", "vd-ddpm"),
+        "Stable - Versatile Diffusion (DDIM)": ("sd-ddim", "vd-ddim"),
+    }.items()
+    if set(pair) <= set(SYSTEMS)
+}
+METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in CONTRASTS.values())]
+TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
+TABLES += ["published.tsv"]
+# Networks that score under this protocol, by column; the weights of one differ between protocols.
+NETWORKS = [
+    {"name": entry["name"], "weights": entry["weights"]}
+    for entry in config["evaluation"]["networks"]
+    if entry.get("protocol", config["evaluation"]["protocol"]) == config["evaluation"]["protocol"]
+]
+
 
 localrules:
     floors,
