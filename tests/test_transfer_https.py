@@ -16,9 +16,10 @@ import pytest
 
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import https, parts, weights
+from nsdrecon.transfer.catalogue import FILES, REPOSITORIES, ModelFile
 from nsdrecon.transfer.https import download_https
 from nsdrecon.transfer.parts import TransferError
-from nsdrecon.transfer.weights import ModelFile, check_file, check_folder, download_hub
+from nsdrecon.transfer.weights import check_file, check_own, download_hub
 from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "models/model.th"
@@ -277,14 +278,14 @@ def test_missing_model_files_are_named(hub, tmp_path):
         download_hub(REPOSITORY, COMMIT, tmp_path, ["vae/*"], endpoint=hub.url)
 
 
-def test_folder_the_user_brought(tmp_path):
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "unet/weights.safetensors").write_bytes(LARGE)
-    (tmp_path / "other").write_bytes(b"x")
-    (record,) = check_folder(tmp_path, ["unet/*"])
-    assert record.checksum == f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
-    with pytest.raises(InputError, match=r"unet/weights\.safetensors.*also files like vae/\*"):
-        check_folder(tmp_path, ["unet/*", "vae/*"])
+def test_own_file_of_a_known_name_gets_the_checks_of_its_download(tmp_path):
+    own = tmp_path / "mine.safetensors"
+    own.write_bytes(LARGE)
+    assert check_own(own).checksum == f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
+    known = tmp_path / FILES["inception-v3"].name
+    known.write_bytes(LARGE)
+    with pytest.raises(InputError, match=r"inception_v3_google.*expected sha256:0cc3c7bd"):
+        check_own(known)
 
 
 def test_file_the_user_brought(tmp_path):
@@ -301,10 +302,10 @@ def test_file_the_user_brought(tmp_path):
 
 
 def test_known_models_are_pinned():
-    for file in weights.FILES.values():
+    for file in FILES.values():
         assert file.url.startswith("https://")
         assert file.sha256 is None or (8 <= len(file.sha256) <= 64 and int(file.sha256, 16))
-    for repository in weights.REPOSITORIES.values():
+    for repository in REPOSITORIES.values():
         assert len(repository.revision) == 40
         assert int(repository.revision, 16)
         assert not any(pattern.endswith((".bin", ".ckpt")) for pattern in repository.patterns)

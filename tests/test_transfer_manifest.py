@@ -1,4 +1,4 @@
-"""Checksums, the manifest, the estimate before a run, and what must hold before a download."""
+"""Checksums, the manifest and what must hold before a download."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, manifest
 from nsdrecon.transfer.guards import local_path, require_https, require_terms
-from nsdrecon.transfer.manifest import Planned, Record, preflight, record_of, verify, write_manifest
+from nsdrecon.transfer.manifest import Record, record_of, verify, write_manifest
 
 
 def test_etag_of_an_upload_in_parts(tmp_path):
@@ -59,10 +59,8 @@ def test_manifest_keeps_every_column(records, tmp_path):
     assert manifest.recorded_checksum(tmp_path / "absent.tsv", "other") is None
 
 
-def test_manifests_are_merged_and_contradictions_named(records, tmp_path):
-    write_manifest(tmp_path / "1.tsv", records[:2])
-    write_manifest(tmp_path / "2.tsv", records[1:])
-    manifest.merge_manifests([tmp_path / "1.tsv", tmp_path / "2.tsv"], tmp_path / "all.tsv")
+def test_records_are_merged_and_contradictions_named(records, tmp_path):
+    write_manifest(tmp_path / "all.tsv", [*records[:2], *records[1:]])
     assert manifest.read_manifest(tmp_path / "all.tsv") == records
     other = Record(records[0].file, 3, "md5:0", "s3://elsewhere", "now")
     with pytest.raises(InputError, match="a with two checksums"):
@@ -85,23 +83,6 @@ def test_every_damage_is_found_and_named(records, tmp_path, name, damage):
     with pytest.raises(InputError, match=f"1 damaged files: {path}; .*only they are fetched"):
         manifest.require_intact(tmp_path / "manifest.tsv")
     assert (verify(records, temporary={str(path)}) == []) == (damage == "remove")
-
-
-def test_preflight_counts_what_is_not_here_by_subject(tmp_path, caplog):
-    (tmp_path / "here").write_bytes(b"x")
-    plan = [
-        Planned("subj02", str(tmp_path / "raw"), travels=5_000_000_000, stored=1_000_000_000),
-        Planned("subj01", str(tmp_path / "here"), travels=2_000_000_000, stored=2_000_000_000),
-        Planned("all subjects", str(tmp_path / "design"), travels=1_000_000, stored=1_000_000),
-    ]
-    caplog.set_level("INFO")
-    table = preflight(plan).set_index("subject")
-    assert table.index.tolist() == ["all subjects", "subj01", "subj02", "total"]
-    assert table.loc["subj01"].tolist() == [1, 1, 0.0, 2.0]
-    assert table.loc["subj02"].tolist() == [1, 0, 5.0, 1.0]
-    assert table.loc["total"].tolist() == pytest.approx([3, 1, 5.001, 3.001])
-    assert "5.001" in caplog.text
-    assert preflight([]).values.tolist() == [["total", 0, 0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize("accepted", [False, None, "true", 1])

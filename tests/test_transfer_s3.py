@@ -252,7 +252,7 @@ def test_whole_file_is_not_fetched_again_and_a_damaged_one_is(proxy, content, tm
     ("name", "key", "expected"),
     [
         (BUCKET, "no/such/key", "no/such/key.*NoSuchKey.*Check subject, session"),
-        ("no-such-bucket", KEY, f"{KEY}.*NoSuchBucket.*Check the names of bucket"),
+        ("no-such-bucket", KEY, rf"{KEY}.*NoSuchBucket.*Check nsd\.s3\.bucket"),
     ],
 )
 def test_wrong_names_fail_at_once(server, content, tmp_path, name, key, expected):

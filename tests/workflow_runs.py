@@ -33,6 +33,15 @@ def snakemake(
 
     An overlay is a path below the project or a dictionary, later ones over earlier ones.
     """
+    with started(project, *arguments, overlays=overlays) as process:
+        output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def started(
+    project: Path, *arguments: str, overlays: tuple[dict | str, ...] = ("config/demo.yaml",)
+) -> subprocess.Popen[str]:
+    """The same, in a process group of its own that is still running."""
     paths = []
     for number, overlay in enumerate(overlays):
         if isinstance(overlay, dict):
@@ -44,6 +53,12 @@ def snakemake(
     if paths:
         command += ["--configfile", *paths]
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    return subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )

@@ -36,11 +36,11 @@ ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["o
 ORACLE_FEATURES = list(
     dict.fromkeys(["vdvae", *(f for s in ORACLES for f in GUIDANCE[s.removeprefix("oracle-")])])
 )
-# Folders of the diffusion models that the systems use.
+# Folders of the diffusion models that the systems use; each has a feature that is made with it.
 USED_BACKBONES = {
-    model: config["models"][model]
-    for prefix, model in BACKBONES.items()
-    if any(s.removeprefix("oracle-").startswith(prefix) for s in [*SYSTEMS, *ORACLES])
+    FEATURE_MODELS[feature]: config["models"][FEATURE_MODELS[feature]]
+    for feature in [*FEATURES, *ORACLE_FEATURES]
+    if feature in FEATURE_MODELS
 }
 TITLES = {
     "vdvae": "VDVAE (stage 1)",
@@ -211,7 +211,7 @@ def _sessions_of(number):
 
 
 def _available(number):
-    if config["nsd"]["source"] == "s3":
+    if config["nsd"]["source"] != "simulated":
         return layout.SESSIONS[number]
     simulated = len(config["simulation"]["subjects"])
     if number > simulated:

@@ -1,9 +1,16 @@
-# Raw files of the data set under their bucket keys: simulated or downloaded, by configuration.
+# Raw files of the data set under their bucket keys: simulated, downloaded, or a copy that is there
+# already. Beside every downloaded file lies its record, from which the manifest is made.
+#
+# Downloads are local rules: compute nodes need no internet. Their parameters are not tracked, since
+# neither the code nor the server that fetched a verified file changes its bytes.
 
 
 localrules:
     download_weights,
     download_repository,
+    preflight,
+    manifest,
+    verify_data,
 
 
 if config["nsd"]["source"] == "simulated":
@@ -58,7 +65,7 @@ if config["nsd"]["source"] == "simulated":
         input:
             features="resources/simulation/features.h5",
         output:
-            nsd_betas("{subject}", "{session}"),
+            raw(nsd_betas("{subject}", "{session}")),
         log:
             "logs/simulate_session/{subject}_{session}.log",
         conda:
@@ -75,39 +82,101 @@ if config["nsd"]["source"] == "simulated":
         script:
             "../scripts/simulate_session.py"
 
-else:
+elif DOWNLOADS:
 
     localrules:
         download_nsd,
-        coco_captions,
+        download_session,
 
     rule download_nsd:
         """One file of the data set, by its key in the bucket."""
         output:
-            nsd("{key}"),
+            file=nsd("{key}"),
+            record=nsd("{key}.record.tsv"),
         log:
             "logs/download_nsd/{key}.log",
         wildcard_constraints:
-            key=r"nsddata.*",
+            key=r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
         conda:
             "../envs/nsdrecon.yaml"
         resources:
             download=1,
         params:
-            code=code("download_nsd"),
-            cfg=settings("nsd.terms_accepted"),
+            cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         message:
             "Download {wildcards.key}"
         script:
             "../scripts/download_nsd.py"
 
+    use rule download_nsd as download_session with:
+        output:
+            file=raw(nsd("{key}")),
+            record=nsd("{key}.record.tsv"),
+        wildcard_constraints:
+            key=r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
+
+    if BY_RANGES:
+
+        localrules:
+            download_train_stimuli,
+            download_shared_stimuli,
+
+        ruleorder: download_train_stimuli > train_stimuli
+        ruleorder: download_shared_stimuli > shared_stimuli
+
+        rule download_train_stimuli:
+            """The images that a subject saw in the training split, out of the remote file."""
+            input:
+                trials="results/{subject}/trials.tsv",
+            output:
+                file="results/{subject}/stimuli/train.h5",
+                record="results/{subject}/stimuli/train.h5.record.tsv",
+            log:
+                "logs/download_train_stimuli/{subject}.log",
+            conda:
+                "../envs/nsdrecon.yaml"
+            resources:
+                download=1,
+            params:
+                cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+            message:
+                "Download the training images of {wildcards.subject}"
+            script:
+                "../scripts/download_train_stimuli.py"
+
+        rule download_shared_stimuli:
+            """The shared images, out of the remote file."""
+            input:
+                design=nsd(layout.DESIGN),
+            output:
+                file="results/stimuli/test.h5",
+                record="results/stimuli/test.h5.record.tsv",
+            log:
+                "logs/download_shared_stimuli.log",
+            conda:
+                "../envs/nsdrecon.yaml"
+            resources:
+                download=1,
+            params:
+                cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+            message:
+                "Download the test images"
+            script:
+                "../scripts/download_shared_stimuli.py"
+
+
+if config["nsd"]["source"] != "simulated":
+
+    localrules:
+        coco_captions,
+
     rule coco_captions:
         """Captions of all stimuli from COCO's annotations."""
         input:
             stimulus_table=nsd(layout.STIMULUS_TABLE),
-            annotations="resources/models/coco-annotations/annotations_trainval2017.zip",
+            annotations=COCO_ANNOTATIONS,
         output:
-            "resources/captions/coco.npy",
+            COCO_CAPTIONS,
         log:
             "logs/coco_captions.log",
         conda:
@@ -123,7 +192,9 @@ else:
 rule download_weights:
     """One file of pretrained weights."""
     output:
-        "resources/models/{model}/{file}",
+        file="resources/models/{model}/{file}",
+        # Kept while the file is fetched again: it has the checksum of the first download.
+        record=update("resources/models/{model}/{file}.record.tsv"),
     log:
         "logs/download_weights/{model}_{file}.log",
     wildcard_constraints:
@@ -133,8 +204,6 @@ rule download_weights:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
-    params:
-        code=code("download_weights"),
     message:
         "Download {wildcards.model}"
     script:
@@ -153,9 +222,64 @@ rule download_repository:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
-    params:
-        code=code("download_repository"),
     message:
         "Download {wildcards.model}"
     script:
         "../scripts/download_repository.py"
+
+
+rule preflight:
+    """How many GB will travel and be stored, before anything starts (a target to ask for)."""
+    input:
+        design=nsd(layout.DESIGN) if BY_RANGES else [],
+    log:
+        "logs/preflight.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("preflight"),
+        cfg=settings("nsd.root", "nsd.s3", "nsd.terms_accepted"),
+        files=planned_files(),
+        images=planned_images(),
+        models=[path for paths in models() for path in paths if is_downloaded(path)],
+        voxels=planned_voxels(),
+    message:
+        "Sizes of what will be downloaded"
+    script:
+        "../scripts/preflight.py"
+
+
+rule manifest:
+    """Every file that came from outside, with its checksum and its source."""
+    input:
+        records=records(),
+        own=own_files(),
+    output:
+        "results/data/manifest.tsv",
+    log:
+        "logs/manifest.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("manifest"),
+    message:
+        "Manifest of the data"
+    script:
+        "../scripts/manifest.py"
+
+
+rule verify_data:
+    """Read every file of the manifest again and name what is damaged (a target to ask for)."""
+    input:
+        "results/data/manifest.tsv",
+    log:
+        "logs/verify_data.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("verify_data"),
+        temporary=temporary_files(),
+    message:
+        "Check of all data"
+    script:
+        "../scripts/verify_data.py"

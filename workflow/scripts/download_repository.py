@@ -1,11 +1,15 @@
 """Fetch a model's folder from its repository."""
 
+import os
 from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "0"  # the one job that asks the hub; read when it is imported
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import job_log
+from nsdrecon.transfer.catalogue import REPOSITORIES
 from nsdrecon.transfer.manifest import write_manifest
-from nsdrecon.transfer.weights import REPOSITORIES, download_hub
+from nsdrecon.transfer.weights import download_hub
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     model = snakemake.wildcards.model

@@ -2,8 +2,9 @@
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import job_log
+from nsdrecon.transfer.catalogue import FILES
 from nsdrecon.transfer.https import download_https
-from nsdrecon.transfer.weights import FILES
+from nsdrecon.transfer.manifest import recorded_checksum, write_manifest
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     model, file = snakemake.wildcards.model, snakemake.wildcards.file
@@ -12,5 +13,9 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         raise InputError(
             "models", found=f"{model}/{file}", expected=f"a file of your own or {known}"
         )
-    record = download_https(FILES[model].url, snakemake.output[0], sha256=FILES[model].sha256)
-    log.info("%d bytes, %s", record.bytes, record.checksum)
+    path, record = snakemake.output.file, snakemake.output.record
+    # Without a published checksum, the one of the first download is the one to expect.
+    first = (recorded_checksum(record, path) or "").removeprefix("sha256:")
+    found = download_https(FILES[model].url, path, sha256=FILES[model].sha256 or first or None)
+    write_manifest(record, [found])
+    log.info("%d bytes, %s", found.bytes, found.checksum)

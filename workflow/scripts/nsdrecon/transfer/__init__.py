@@ -8,10 +8,14 @@ ranges
     The images of a few subjects out of the remote stimulus file.
 https
     Single files from a web server.
+catalogue
+    The pretrained models that are known by name: addresses, revisions, checksums.
 weights
-    Pretrained models: where they are, and repositories of the Hugging Face hub.
+    Repositories of the Hugging Face hub, and models that the user brings.
 manifest
-    What was fetched, from where, with which checksum; checking it again; what is still to come.
+    What was fetched, from where, with which checksum; checking it again.
+plan
+    How much will travel and be stored, before anything starts.
 guards
     Terms of use, encryption, names that must stay inside their folder.
 parts

@@ -1,9 +1,9 @@
-"""What was fetched, from where, with which checksum; and what is still to come."""
+"""What was fetched, from where, with which checksum; and checking it again."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,11 +97,6 @@ def read_manifest(path: str | Path) -> list[Record]:
     ]
 
 
-def merge_manifests(paths: Sequence[str | Path], output: str | Path) -> None:
-    """Join the tables of many downloads into one."""
-    write_manifest(output, (record for path in paths for record in read_manifest(path)))
-
-
 def recorded_checksum(path: str | Path, file: str | Path) -> str | None:
     """The checksum a manifest has for a file; None without a manifest or a record."""
     if not Path(path).is_file():
@@ -163,58 +158,6 @@ def require_intact(path: str | Path, temporary: Collection[str] = ()) -> None:
             path,
             found=f"{len(damages)} damaged files: {listing(files, 20)}",
             expected="every file as it was fetched",
-            remedy="Remove these files and run again: only they are fetched.",
+            remedy="Remove these files and give their names to snakemake as targets: only they are "
+            "fetched again.",
         )
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A file a run needs.
-
-    Parameters
-    ----------
-    subject
-        Whose it is, or "all subjects".
-    file
-        Path it will have.
-    travels
-        Bytes that are fetched for it.
-    stored
-        Bytes that stay on disk for it at the end of the run (fewer where the raw file is removed
-        after use).
-    """
-
-    subject: str
-    file: str
-    travels: int
-    stored: int
-
-
-def preflight(plan: Iterable[Planned]) -> pd.DataFrame:
-    """How much will travel and be stored, before anything starts.
-
-    Parameters
-    ----------
-    plan
-        What the run needs; a file that is there already does not travel.
-
-    Returns
-    -------
-    DataFrame
-        A row a subject and a last row "total": ``subject``, ``files``, ``here`` (files that are
-        there already), ``travel_gb``, ``stored_gb`` (10^9 bytes).
-    """
-    rows: dict[str, list[float]] = {}
-    for item in plan:
-        here = Path(item.file).is_file()
-        counts = (1, here, 0.0 if here else item.travels / 1e9, item.stored / 1e9)
-        for subject in (item.subject, "total"):
-            row = rows.setdefault(subject, [0, 0, 0.0, 0.0])
-            rows[subject] = [a + b for a, b in zip(row, counts, strict=True)]
-    order = [*sorted(subject for subject in rows if subject != "total"), "total"]
-    table = pd.DataFrame(
-        [[subject, *rows.get(subject, [0, 0, 0.0, 0.0])] for subject in order],
-        columns=["subject", "files", "here", "travel_gb", "stored_gb"],
-    )
-    logger.info("before anything starts:\n%s", table.to_string(index=False, float_format="%.3f"))
-    return table

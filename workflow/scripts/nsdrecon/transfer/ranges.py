@@ -170,7 +170,7 @@ def image_layout(dataset: h5py.Dataset, label: str, size: int) -> Layout:
             f"{label}:{dataset.name}",
             found=found,
             expected="contiguous uint8 images of shape (n, height, width, 3)",
-            remedy="Fetch the whole file (stimuli.source: whole).",
+            remedy="Fetch the whole file (nsd.stimuli: whole).",
         )
     logger.info("%s:%s is %s", label, dataset.name, found)
     return Layout(offset, dataset.shape)
@@ -280,6 +280,11 @@ def download_stimuli_by_ranges(
     return record_of(path, remote.label)
 
 
+def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Layout:
+    """Where the images of the remote stimulus file lie; errors as `download_stimuli_by_ranges`."""
+    return _read_layout(bucket, bucket.describe(key), dataset, np.array([0]))
+
+
 def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
     stream = RemoteFile(
@@ -306,7 +311,7 @@ def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.nda
                 remote.label,
                 found=f"other bytes for nsd_id {first} than HDF5 reads",
                 expected=f"images from byte {layout.offset} on",
-                remedy="Fetch the whole file (stimuli.source: whole).",
+                remedy="Fetch the whole file (nsd.stimuli: whole).",
             )
     return layout
 

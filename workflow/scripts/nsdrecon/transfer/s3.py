@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError
 
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums
-from nsdrecon.transfer.guards import TERMS_OF_USE, require_https
+from nsdrecon.transfer.guards import TERMS_OF_USE, require_https, require_terms
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
@@ -255,7 +255,7 @@ class Bucket:
             )
         if code == "NoSuchBucket":
             expected = f"a bucket {self.name!r}"
-            remedy = "Check the names of bucket and endpoint in the config."
+            remedy = "Check nsd.s3.bucket and nsd.s3.endpoint in the config."
         elif status == 404:
             expected = "an object of this key"
             remedy = "Check subject, session and beta version; a mirror may hold only some of NSD."
@@ -265,15 +265,35 @@ class Bucket:
             expected = "permission to read it"
             remedy = (
                 "Requests were signed with your credentials, which a public bucket can refuse: "
-                "try anonymous: true, or another profile."
+                "try nsd.s3.anonymous: true, or another profile."
                 if self.signed
                 else "Requests were not signed. Amazon also answers so when there is no such key: "
-                "check it. A mirror may want credentials (profile). Access to NSD itself is asked "
-                f"for at {TERMS_OF_USE}."
+                "check it. A mirror may want credentials (nsd.s3.profile). Access to NSD itself is "
+                f"asked for at {TERMS_OF_USE}."
             )
         else:
-            expected, remedy = "the object", "Check region, endpoint and key in the config."
+            expected = "the object"
+            remedy = "Check nsd.s3.region and nsd.s3.endpoint in the config, and the key."
         return InputError(label, found=found, expected=expected, remedy=remedy)
+
+
+def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
+    """The bucket of NSD, for those who accepted its terms.
+
+    Parameters
+    ----------
+    settings
+        ``nsd.terms_accepted`` and ``nsd.s3`` (bucket, endpoint, region, anonymous, profile) of the
+        configuration.
+
+    Raises
+    ------
+    InputError
+        If the terms are not accepted; as `Bucket`.
+    """
+    require_terms(settings["nsd.terms_accepted"])
+    server = dict(settings["nsd.s3"])
+    return Bucket(server.pop("bucket"), **server)
 
 
 class ObjectSource:

@@ -1,0 +1,196 @@
+"""The rules that fetch the data set, against a real S3 server that has a simulated one."""
+
+import os
+import signal
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from nsdrecon import layout
+from nsdrecon.transfer.manifest import read_manifest
+from s3_server import BUCKET, FaultProxy, S3Server
+from workflow_runs import copy_project, snakemake, started
+
+SUBJECT = "subj01"
+MANIFEST = "results/data/manifest.tsv"
+PART = 1 << 14
+MASK, NCSNR = layout.roi_key(SUBJECT), layout.ncsnr_key(SUBJECT)
+SESSION = layout.betas_key(SUBJECT, 1)
+RESULTS = [
+    f"results/{SUBJECT}/trials.tsv",
+    f"results/{SUBJECT}/betas/train.h5",
+    f"results/{SUBJECT}/betas/test.h5",
+    f"results/{SUBJECT}/stimuli/train.h5",
+    "results/stimuli/test.h5",
+]
+SIMULATED = {
+    "subjects": [1],
+    "systems": ["vdvae"],
+    "oracles": [],
+    "nsd": {"sessions": [1], "keep_raw": True},
+    "simulation": {
+        "subjects": [{"shape": [20, 24, 18], "n_voxels": 900}],
+        "n_sessions": 1,
+        "trials_per_session": 90,
+        "n_shared": 8,
+        "n_unique": 40,
+    },
+}
+
+
+def remote(endpoint, **nsd):
+    """The same run, with the data set on a server."""
+    s3 = {"bucket": BUCKET, "endpoint": endpoint}
+    nsd = {"source": "s3", "terms_accepted": True, "s3": s3, "sessions": [1], **nsd}
+    return {**SIMULATED, "nsd": nsd}
+
+
+def run(project, *arguments, config):
+    overlays = ("config/demo.yaml", config)
+    return snakemake(project, *arguments, "--rerun-incomplete", overlays=overlays)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """A project that made its data set itself."""
+    project = copy_project(tmp_path_factory.mktemp("simulated") / "project")
+    done = run(project, *RESULTS, config=SIMULATED)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def server(simulated):
+    """An S3 server that has this data set."""
+    server = S3Server()
+    root = simulated / "resources/nsd"
+    for folder in ("nsddata", "nsddata_betas", "nsddata_stimuli"):
+        for path in (root / folder).rglob("*.*"):
+            server.put(path.relative_to(root).as_posix(), path.read_bytes(), part_size=PART)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def project(tmp_path):
+    return copy_project(tmp_path / "project")
+
+
+def assert_same(one, other):
+    for name in RESULTS:
+        if name.endswith(".tsv"):
+            assert (one / name).read_bytes() == (other / name).read_bytes()
+            continue
+        with h5py.File(one / name) as a, h5py.File(other / name) as b:
+            assert set(a) == set(b), name
+            for key in a:
+                np.testing.assert_array_equal(a[key][()], b[key][()], err_msg=f"{name}:{key}")
+
+
+def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, server, project):
+    with FaultProxy(server.port) as proxy:
+        config = remote(proxy.url)
+        proxy.faults.extend(["ok", "flip", "cut", "slowdown", "reset", "flip"])
+        done = run(project, *RESULTS, "results/data/manifest.tsv", config=config)
+        assert done.returncode == 0, done.stderr
+        assert_same(simulated, project)
+        # Voxels are cut out: the volume is gone, its record is not, and nothing is fetched again.
+        root = project / "resources/nsd"
+        assert not (root / SESSION).exists()
+        assert not (root / layout.STIMULI).exists()
+        records = {record.source: record for record in read_manifest(project / MANIFEST)}
+        for key in (layout.DESIGN, MASK, NCSNR, SESSION):
+            assert records[f"s3://{BUCKET}/{key}"].checksum.startswith("etag-")
+        gets = proxy.gets
+        done = run(project, *RESULTS, "verify_data", config=config)
+        assert done.returncode == 0, done.stderr
+        assert proxy.gets == gets
+
+    damaged = root / MASK
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    done = run(project, "verify_data", config=config)
+    assert done.returncode != 0
+    assert f"1 damaged files: resources/nsd/{MASK}" in done.stderr
+
+
+def test_whole_stimulus_file_gives_the_same(simulated, server, project):
+    config = remote(server.url, stimuli="whole", keep_raw=True)
+    done = run(project, *RESULTS, config=config)
+    assert done.returncode == 0, done.stderr
+    assert_same(simulated, project)
+    root = "resources/nsd"
+    for key in (SESSION, layout.STIMULI):
+        assert (project / root / key).read_bytes() == (simulated / root / key).read_bytes()
+
+
+def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project):
+    root = simulated / "resources/nsd"
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    config = {**SIMULATED, "nsd": {"source": "local", "root": str(root), "sessions": [1]}}
+    done = run(project, *RESULTS, config=config)
+    assert done.returncode == 0, done.stderr
+    assert_same(simulated, project)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_killed_run_goes_on_where_it_was(simulated, server, project):
+    target = f"resources/nsd/{layout.STIMULI}"
+    whole = (simulated / target).read_bytes()
+    path = project / target
+    journal = path.with_name(f".partial-{path.name}.journal")
+    with FaultProxy(server.port, rate=len(whole) / 10) as proxy:
+        config = remote(proxy.url, stimuli="whole")
+        process = started(project, target, overlays=("config/demo.yaml", config))
+        deadline = time.monotonic() + 60
+        while not journal.exists() or len(journal.read_text().splitlines()) < 10:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not path.exists()
+        there = len(journal.read_text().splitlines()) - 1
+        proxy.sent, proxy.rate = 0, None
+        assert run(project, "--unlock", config=config).returncode == 0
+        done = run(project, target, config=config)
+        assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == whole
+    assert proxy.sent <= len(whole) - there * PART + PART
+
+
+def test_nothing_is_asked_of_the_server_before_the_terms_are_accepted(server, project):
+    with FaultProxy(server.port) as proxy:
+        config = remote(proxy.url, terms_accepted=False)
+        done = run(project, *RESULTS, config=config)
+        assert done.returncode != 0
+        assert "nsd.terms_accepted: found False; expected true" in done.stderr
+        assert "data access form" in done.stderr
+        assert proxy.headers == []
+
+
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "nsd", "remedy"),
+    [
+        ((403, {"Content-Type": "application/xml"}, DENIED), {}, "Requests were not signed"),
+        (None, {"betas": "betas_assumehrf"}, "Check subject, session and beta version"),
+        (None, {"s3": {"bucket": "elsewhere"}}, "Check nsd.s3.bucket and nsd.s3.endpoint"),
+    ],
+    ids=["403", "404", "bucket"],
+)
+def test_lasting_faults_fail_at_once_with_key_and_remedy(server, project, answer, nsd, remedy):
+    with FaultProxy(server.port) as proxy:
+        proxy.answer = answer
+        config = remote(proxy.url, **nsd)
+        config["nsd"]["s3"]["endpoint"] = proxy.url
+        key = layout.betas_key(SUBJECT, 1, nsd.get("betas", "betas_fithrf_GLMdenoise_RR"))
+        start = time.perf_counter()
+        done = run(project, f"resources/nsd/{key}", config=config)
+        elapsed = time.perf_counter() - start
+    assert done.returncode != 0
+    assert f"/{key}: found" in done.stderr
+    assert remedy in done.stderr
+    assert elapsed < 20

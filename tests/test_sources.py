@@ -1,0 +1,50 @@
+"""The manifest lists exactly what a run needs from outside, whatever the configuration."""
+
+import pytest
+import yaml
+
+from job_graph import planned_jobs
+from workflow_runs import copy_project
+
+OWN = {"stable_diffusion": {"folder": "mine/sd"}, "clip": {"folder": "mine/clip"}}
+OVERLAYS = {
+    "full": {},
+    "vdvae": {"systems": ["vdvae"], "oracles": []},
+    "sd": {"systems": ["sd-ddim"], "oracles": [], "nsd": {"captions": "mine/captions.npy"}},
+    "own": {"systems": ["sd-ddim", "vd-ddim"], "oracles": [], "models": OWN},
+    "oracle": {"systems": ["vdvae"], "oracles": ["oracle-vd-ddim"]},
+    "several": {"systems": ["sd-ddim"], "oracles": [], "stage2": {"samples": 3}},
+    "whole": {"subjects": [3], "nsd": {"stimuli": "whole", "keep_raw": True, "sessions": "all"}},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    project = copy_project(tmp_path_factory.mktemp("sources") / "project")
+    files = ["captions.npy", "sd/unet/config.json", "clip/model.safetensors"]
+    for name in files:
+        path = project / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return project
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_manifest_lists_what_other_jobs_use_and_nothing_else(project, name):
+    (project / f"{name}.yaml").write_text(yaml.safe_dump(OVERLAYS[name]))
+    jobs = planned_jobs(project, [f"{name}.yaml"])
+    fetched = {
+        path
+        for job in jobs
+        if job.rule.startswith("download_")
+        for path in job.outputs
+        if not path.endswith(".record.tsv")
+    }
+    (manifest,) = (job for job in jobs if job.rule == "manifest")
+    listed = {path.removesuffix(".record.tsv") for path in manifest.inputs}
+    used = {path for job in jobs if job is not manifest for path in job.inputs}
+    assert fetched <= listed
+    assert listed <= used
+    brought = {path for path in listed - fetched if path.startswith("mine/")}
+    assert listed == fetched | brought
+    assert {path for path in used if path.startswith("mine/")} == brought

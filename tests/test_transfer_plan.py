@@ -1,0 +1,61 @@
+"""How much will travel and be stored, before anything starts."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from nsdrecon import layout
+from nsdrecon.errors import InputError
+from nsdrecon.transfer.plan import Planned, model_plan, nsd_plan, preflight
+from nsdrecon.transfer.s3 import Bucket
+from s3_server import BUCKET, shared_server
+
+
+def test_sizes_come_from_the_bucket_and_what_is_removed_is_not_stored(tmp_path):
+    with h5py.File(tmp_path / "brick", "w") as file:
+        file["imgBrick"] = np.zeros((5, 4, 6, 3), np.uint8)
+    server = shared_server()
+    server.upload(layout.STIMULI, tmp_path / "brick")
+    server.put("plan/design", b"x" * 10)
+    server.put("plan/session", b"x" * 1000)
+    plan = nsd_plan(
+        Bucket(BUCKET, endpoint=server.url),
+        "resources/nsd",
+        {
+            "all subjects": ["resources/nsd/plan/design", "test.h5"],
+            "subj01": ["resources/nsd/plan/session"],
+        },
+        {"test.h5": 3},
+        {"resources/nsd/plan/session": ("voxels.h5", 50)},
+    )
+    assert list(plan) == [
+        Planned("all subjects", "resources/nsd/plan/design", 10, 10),
+        Planned("all subjects", "test.h5", 3 * 72, 3 * 72),
+        Planned("subj01", "voxels.h5", 1000, 50),
+    ]
+
+
+def test_models_of_known_size_and_unknown_models():
+    (item,) = model_plan(["resources/models/alexnet/alexnet-owt-7be5be79.pth"])
+    assert (item.group, item.travels) == ("models", 244_408_911)
+    with pytest.raises(InputError, match=r"resources/models/mine.*your own or vdvae"):
+        list(model_plan(["resources/models/mine"]))
+
+
+def test_preflight_counts_what_is_not_here_by_subject(tmp_path, caplog):
+    (tmp_path / "here").write_bytes(b"x")
+    plan = [
+        Planned("subj02", str(tmp_path / "raw"), travels=5_000_000_000, stored=1_000_000_000),
+        Planned("subj01", str(tmp_path / "here"), travels=2_000_000_000, stored=2_000_000_000),
+        Planned("all subjects", str(tmp_path / "design"), travels=1_000_000, stored=1_000_000),
+    ]
+    caplog.set_level("INFO")
+    table = preflight(plan).set_index("group")
+    assert table.index.tolist() == ["all subjects", "subj01", "subj02", "total"]
+    assert table.loc["subj01"].tolist() == [1, 1, 0.0, 2.0]
+    assert table.loc["subj02"].tolist() == [1, 0, 5.0, 1.0]
+    assert table.loc["total"].tolist() == pytest.approx([3, 1, 5.001, 3.001])
+    assert "5.001" in caplog.text
+    assert preflight([]).values.tolist() == [["total", 0, 0, 0.0, 0.0]]

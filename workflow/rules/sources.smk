@@ -1,0 +1,122 @@
+# What a run needs from outside: files of the data set and models, and the records of their downloads.
+import os
+
+from nsdrecon.transfer.catalogue import FILES
+
+DOWNLOADS = config["nsd"]["source"] == "s3"
+BY_RANGES = DOWNLOADS and config["nsd"]["stimuli"] == "ranges"
+COCO_CAPTIONS = "resources/captions/coco.npy"
+COCO_ANNOTATIONS = f"resources/models/coco-annotations/{FILES['coco-annotations'].name}"
+
+# Jobs find every model on the disk; only download_repository asks the hub.
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+
+
+def raw(path):
+    """An output that is removed after its use, unless raw volumes are kept."""
+    return path if config["nsd"]["keep_raw"] else temp(path)
+
+
+def untracked(value):
+    """A parameter of which a change reruns nothing: to Snakemake it may depend on the output."""
+    return lambda wildcards, output: value
+
+
+def session_volumes(subject):
+    """The volumes of all configured sessions of a subject."""
+    return [nsd_betas(subject, session) for session in SESSIONS[subject]]
+
+
+def subject_files(subject):
+    """The files that a run downloads for one subject alone, besides the sessions."""
+    images = [f"results/{subject}/stimuli/train.h5"] if BY_RANGES else []
+    return [nsd_roi(subject, config["nsd"]["mask"]), nsd_ncsnr(subject), *images]
+
+
+def shared_files():
+    """The files that a run downloads for all subjects."""
+    table = [nsd(layout.STIMULUS_TABLE)] if needs_captions() else []
+    images = "results/stimuli/test.h5" if BY_RANGES else nsd(layout.STIMULI)
+    return [nsd(layout.DESIGN), *table, images]
+
+
+def needs_captions():
+    """Whether a run looks at captions at all."""
+    return any("text" in feature for feature in [*FEATURES, *ORACLE_FEATURES])
+
+
+def models():
+    """Files and folders of the models that a run needs, as two lists."""
+    files, folders = [config["models"]["vdvae"]["checkpoint"]], []
+    for model in USED_BACKBONES.values():
+        folders += [model["folder"], model["vae_folder"]]
+    folders.append(config["models"]["clip"]["folder"])
+    return files, list(filter(None, folders))
+
+
+def is_downloaded(path):
+    """Whether a model's file or folder comes from the internet."""
+    return path.startswith("resources/models/")
+
+
+def records():
+    """The records of everything that a run downloads."""
+    files, folders = models()
+    fetched = list(filter(is_downloaded, files))
+    if needs_captions() and config["nsd"]["captions"] == COCO_CAPTIONS:
+        fetched.append(COCO_ANNOTATIONS)
+    if DOWNLOADS:
+        fetched += shared_files()
+        for subject in SUBJECTS:
+            fetched += [*subject_files(subject), *session_volumes(subject)]
+    repositories = [folder_files(folder) for folder in folders if is_downloaded(folder)]
+    return [f"{path}.record.tsv" for path in fetched] + repositories
+
+
+def own_files():
+    """The files of models and captions that the user brought."""
+    files, folders = models()
+    found = [path for path in files if not is_downloaded(path)]
+    for folder in folders:
+        found += [] if is_downloaded(folder) else folder_files(folder)
+    captions = config["nsd"]["captions"]
+    made = captions == COCO_CAPTIONS or config["nsd"]["source"] == "simulated"
+    return found if made or not needs_captions() else [*found, captions]
+
+
+def temporary_files():
+    """Downloads that are removed once they are used."""
+    if config["nsd"]["keep_raw"]:
+        return []
+    return [path for subject in SUBJECTS for path in session_volumes(subject)]
+
+
+def planned_files():
+    """What is downloaded of the data set, by whose it is."""
+    if not DOWNLOADS:
+        return {}
+    each = {subject: [*subject_files(subject), *session_volumes(subject)] for subject in SUBJECTS}
+    return {"all subjects": shared_files(), **each}
+
+
+def planned_images():
+    """For each file of images by ranges, the subject and the sessions (None: shared images)."""
+    if not BY_RANGES:
+        return {}
+    each = {f"results/{s}/stimuli/train.h5": (s, SESSIONS[s]) for s in SUBJECTS}
+    return {"results/stimuli/test.h5": (None, None), **each}
+
+
+def planned_voxels():
+    """For each volume that is removed after use, the file that stays, and its bytes if known."""
+    if config["nsd"]["keep_raw"]:
+        return {}
+    known = (config["nsd"]["mask"], config["nsd"]["space"]) == ("nsdgeneral", "func1pt8mm")
+    return {
+        nsd_betas(subject, session): (
+            f"results/{subject}/betas/sessions/{session:02d}.h5",
+            layout.VOXELS[layout.subject_number(subject)] * layout.VOXEL_BYTES if known else 0,
+        )
+        for subject in SUBJECTS
+        for session in SESSIONS[subject]
+    }

@@ -1,0 +1,141 @@
+"""How much a run will fetch and store, before anything starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from nsdrecon.errors import InputError, listing
+from nsdrecon.layout import STIMULI
+from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
+from nsdrecon.transfer.https import WebFile
+from nsdrecon.transfer.ranges import remote_layout
+from nsdrecon.transfer.s3 import Bucket
+from nsdrecon.transfer.weights import list_hub
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A file a run needs.
+
+    Parameters
+    ----------
+    group
+        Whose it is: a subject's, or "all subjects", "models".
+    file
+        What will be there of it at the end of the run.
+    travels
+        Bytes that are fetched for it.
+    stored
+        Bytes that stay on disk for it at the end of the run (fewer where the raw file is removed
+        after use).
+    """
+
+    group: str
+    file: str
+    travels: int
+    stored: int
+
+
+def nsd_plan(
+    bucket: Bucket,
+    root: str,
+    files: Mapping[str, Collection[str]],
+    images: Mapping[str, int],
+    voxels: Mapping[str, tuple[str, int]],
+) -> Iterator[Planned]:
+    """The files of the data set that a run needs, with their sizes in the bucket.
+
+    Parameters
+    ----------
+    bucket
+        Where they come from.
+    root
+        Folder that mirrors the bucket.
+    files
+        Paths by group; those below ``root`` are objects of the bucket.
+    images
+        How many images of the stimulus file go to each path that is filled by ranges.
+    voxels
+        For each volume that is removed after its use: the file that stays, and its bytes.
+    """
+    objects = {
+        path: PurePosixPath(path).relative_to(root).as_posix()
+        for paths in files.values()
+        for path in paths
+        if path not in images
+    }
+    sizes = bucket.sizes(objects.values())
+    image_bytes = remote_layout(bucket, STIMULI).image_bytes if images else 0
+    for group, paths in files.items():
+        for path in paths:
+            if path in images:
+                size = images[path] * image_bytes
+                yield Planned(group, path, size, size)
+            else:
+                size = sizes[objects[path]]
+                yield Planned(group, *_kept(path, size, voxels))
+
+
+def _kept(path: str, size: int, voxels: Mapping[str, tuple[str, int]]) -> tuple[str, int, int]:
+    file, stored = voxels.get(path, (path, size))
+    return file, size, stored
+
+
+def model_plan(paths: Iterable[str]) -> Iterator[Planned]:
+    """The models below ``resources/models/`` that a run needs: files, or folders of repositories.
+
+    Raises
+    ------
+    InputError
+        If a model is not known, or its publisher refuses to tell its size.
+    """
+    for path in paths:
+        name = Path(path).parts[2]
+        if name in FILES:
+            size = FILES[name].size or WebFile(FILES[name].url).size
+            yield Planned("models", path, size, size)
+        elif name in REPOSITORIES:
+            source = REPOSITORIES[name]
+            files = list_hub(source.repository, source.revision, source.patterns)
+            size = sum(file.size for file in files)
+            yield Planned("models", f"{path}/downloaded.tsv", size, size)
+        else:
+            known = listing([*FILES, *REPOSITORIES], 20)
+            raise InputError("models", found=path, expected=f"a path of your own or {known}")
+
+
+def preflight(plan: Iterable[Planned]) -> pd.DataFrame:
+    """How much will travel and be stored.
+
+    Parameters
+    ----------
+    plan
+        What the run needs; what is there already does not travel.
+
+    Returns
+    -------
+    DataFrame
+        A row a group and a last row "total": ``group``, ``files``, ``here`` (files that are there
+        already), ``travel_gb``, ``stored_gb`` (10^9 bytes).
+    """
+    rows: dict[str, list[float]] = {}
+    for item in plan:
+        here = Path(item.file).is_file()
+        counts = (1, here, 0.0 if here else item.travels / 1e9, item.stored / 1e9)
+        for group in (item.group, "total"):
+            row = rows.setdefault(group, [0, 0, 0.0, 0.0])
+            rows[group] = [a + b for a, b in zip(row, counts, strict=True)]
+    order = [*sorted(group for group in rows if group != "total"), "total"]
+    table = pd.DataFrame(
+        [[group, *rows.get(group, [0, 0, 0.0, 0.0])] for group in order],
+        columns=["group", "files", "here", "travel_gb", "stored_gb"],
+    )
+    logger.info("before anything starts:\n%s", table.to_string(index=False, float_format="%.3f"))
+    return table
