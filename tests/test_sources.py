@@ -6,14 +6,18 @@ import yaml
 from job_graph import planned_jobs
 from workflow_runs import copy_project
 
-OWN = {"stable_diffusion": {"folder": "mine/sd"}, "clip": {"folder": "mine/clip"}}
+OWN = {
+    "models": {"stable_diffusion": {"folder": "mine/sd"}},
+    "evaluation": {"networks": [{"name": "CLIP", "weights": "mine/clip"}]},
+}
 OVERLAYS = {
     "full": {},
     "vdvae": {"systems": ["vdvae"], "oracles": []},
     "sd": {"systems": ["sd-ddim"], "oracles": [], "nsd": {"captions": "mine/captions.npy"}},
-    "own": {"systems": ["sd-ddim", "vd-ddim"], "oracles": [], "models": OWN},
+    "own": {"systems": ["sd-ddim", "vd-ddim"], "oracles": [], **OWN},
     "oracle": {"systems": ["vdvae"], "oracles": ["oracle-vd-ddim"]},
     "several": {"systems": ["sd-ddim"], "oracles": [], "stage2": {"samples": 3}},
+    "mindeye": {"evaluation": {"protocol": "mindeye"}},
     "whole": {"subjects": [3], "nsd": {"stimuli": "whole", "keep_raw": True, "sessions": "all"}},
 }
 

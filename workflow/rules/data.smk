@@ -241,7 +241,7 @@ rule preflight:
         cfg=settings("nsd.root", "nsd.s3", "nsd.terms_accepted"),
         files=planned_files(),
         images=planned_images(),
-        models=[path for paths in models() for path in paths if is_downloaded(path)],
+        models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),
         voxels=planned_voxels(),
     message:
         "Sizes of what will be downloaded"
@@ -252,8 +252,8 @@ rule preflight:
 rule manifest:
     """Every file that came from outside, with its checksum and its source."""
     input:
-        records=records(),
-        own=own_files(),
+        records=lambda wildcards: records(),
+        own=lambda wildcards: own_files(),
     output:
         "results/data/manifest.tsv",
     log:

@@ -3,6 +3,7 @@ import os
 
 from nsdrecon.transfer.catalogue import FILES
 
+WEIGHTS = {".th", ".pt", ".pth", ".tar", ".safetensors"}
 DOWNLOADS = config["nsd"]["source"] == "s3"
 BY_RANGES = DOWNLOADS and config["nsd"]["stimuli"] == "ranges"
 COCO_CAPTIONS = "resources/captions/coco.npy"
@@ -50,8 +51,10 @@ def models():
     files, folders = [config["models"]["vdvae"]["checkpoint"]], []
     for model in USED_BACKBONES.values():
         folders += [model["folder"], model["vae_folder"]]
-    folders.append(config["models"]["clip"]["folder"])
-    return files, list(filter(None, folders))
+    for network in NETWORKS:
+        kind = files if Path(network["weights"]).suffix in WEIGHTS else folders
+        kind.append(network["weights"])
+    return list(dict.fromkeys(files)), list(dict.fromkeys(filter(None, folders)))
 
 
 def is_downloaded(path):
