@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
+from torch.nn import functional as F
 
 from nsdrecon.errors import InputError
 from nsdrecon.pretrained import config_value, read_config
@@ -147,10 +148,13 @@ class Backbone(ABC):
         self.unconditional = unconditional
         self.device = unet.device
         self.dtype = unet.dtype
-        if self.device.type == "cuda":
-            # Convolutions on GPUs are faster in this layout; on CPUs it was measured to be slower.
-            self.unet.to(memory_format=torch.channels_last)
-            self.vae.to(memory_format=torch.channels_last)
+        # Convolutions on GPUs, and in bfloat16 on CPUs, measured faster in this layout.
+        on_cpu = self.device.type == "cpu"
+        if not on_cpu or self.dtype is torch.bfloat16:
+            for network in (self.unet, self.vae):
+                network.to(memory_format=torch.channels_last)
+                if on_cpu:
+                    _norm_in_float32(network)
         self.compiled = torch.compile(unet) if compile_unet else None
 
     @classmethod
@@ -205,6 +209,27 @@ class Backbone(ABC):
                 yield
         finally:
             self.dtype, self.compiled = dtype, compiled
+
+
+class _Float32GroupNorm(torch.nn.GroupNorm):
+    """Group norm computed in float32, whatever the type of its input.
+
+    PyTorch's own takes ten times as long on a CPU in bfloat16 and channels-last layout.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.group_norm(x.float(), self.num_groups, weight, bias, self.eps).to(x.dtype)
+
+
+def _norm_in_float32(network: torch.nn.Module) -> None:
+    """Replace every group norm of a network; the parameters stay the same."""
+    for parent in list(network.modules()):
+        for name, norm in parent.named_children():
+            if isinstance(norm, torch.nn.GroupNorm):
+                own = _Float32GroupNorm(norm.num_groups, norm.num_channels, norm.eps, device="meta")
+                own.weight, own.bias = norm.weight, norm.bias
+                setattr(parent, name, own.train(norm.training))
 
 
 @contextmanager
