@@ -1,6 +1,7 @@
 """The rules that fetch the data set, against a real S3 server that has a simulated one."""
 
 import os
+import re
 import signal
 import time
 
@@ -92,6 +93,9 @@ def assert_same(one, other):
 def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, server, project):
     with FaultProxy(server.port) as proxy:
         config = remote(proxy.url)
+        done = run(project, "preflight", config=config)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"subj01 +4 +0 +0\.\d+", done.stderr)
         proxy.faults.extend(["ok", "flip", "cut", "slowdown", "reset", "flip"])
         done = run(project, *RESULTS, "results/data/manifest.tsv", config=config)
         assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from job_graph import planned_jobs
-from workflow_runs import copy_project
+from workflow_runs import copy_project, snakemake
 
 OWN = {
     "models": {"stable_diffusion": {"folder": "mine/sd"}},
@@ -31,6 +31,16 @@ def project(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return project
+
+
+def test_jobs_run_with_the_hubs_switched_off(project):
+    (project / "workflow/hubs.smk").write_text(
+        "include: 'Snakefile'\n"
+        "import os\n"
+        "print('HUBS', os.environ['HF_HUB_OFFLINE'], os.environ['TRANSFORMERS_OFFLINE'])\n"
+    )
+    done = snakemake(project, "-n", "--quiet", "all", "--snakefile", "workflow/hubs.smk")
+    assert "HUBS 1 1" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
