@@ -17,6 +17,8 @@ from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table, samp
 from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.evaluation.variants import (
     average_first_repeats,
+    holdout_table,
+    select_images,
     semantic_clusters,
     without_clusters,
 )
@@ -229,19 +231,50 @@ def write_features(path, nsd_id, centres, seed):
     return path
 
 
-def test_semantic_clusters_and_what_is_held_out(tmp_path):
-    files = [
+@pytest.fixture
+def caption_features(tmp_path):
+    return (
         write_features(tmp_path / "train.h5", TRAINING_ID, [0, 5, 0, 9], 0),
         write_features(tmp_path / "test.h5", TEST_ID, [0, 5, 9, 9, 0, 5], 1),
-    ]
-    table = semantic_clusters(files, tmp_path / "clusters.tsv", n_clusters=3, seed=0)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "clusters.tsv"), table, check_dtype=False)
+    )
+
+
+def test_semantic_clusters_and_what_is_held_out(caption_features):
+    train, test = caption_features
+    table = semantic_clusters(train, others=[test], n_clusters=3, seed=0)
     category = table.set_index("nsd_id")["category"]
     for together in ([100, 200, 9, 77], [300, 4, 5], [250, 30, 12]):
         assert category.loc[together].nunique() == 1
     assert category.nunique() == 3
     outside, inside = without_clusters(table, TEST_ID, [category[300]])
     assert (outside.tolist(), inside.tolist()) == ([9, 30, 12, 77], [4, 5])
+
+
+def test_training_clusters_do_not_depend_on_test_captions(caption_features):
+    train, test = caption_features
+    alone = semantic_clusters(train, n_clusters=3, seed=0).set_index("nsd_id")
+    both = semantic_clusters(train, others=[test], n_clusters=3, seed=0).set_index("nsd_id")
+    pd.testing.assert_frame_equal(both.loc[np.sort(TRAINING_ID)], alone)
+
+
+def test_some_images_of_a_file(caption_features, tmp_path):
+    train, _ = caption_features
+    select_images(train, np.array([300, 100]), tmp_path / "some.h5")
+    with h5py.File(train) as file, h5py.File(tmp_path / "some.h5") as found:
+        assert found["nsd_id"][()].tolist() == [100, 300]
+        np.testing.assert_array_equal(found["latents"][()], file["latents"][:2])
+        assert dict(found.attrs).keys() == dict(file.attrs).keys()
+    with pytest.raises(InputError, match="no row for nsd_id 7"):
+        select_images(train, np.array([7]), tmp_path / "some.h5")
+
+
+def test_holdout_table_says_which_images_and_which_training():
+    clusters = pd.DataFrame({"nsd_id": [1, 2, 3], "category": [0, 0, 1]})
+    full = pd.DataFrame({"nsd_id": [1, 2, 3], "SSIM": [0.5, 0.6, 0.7]})
+    table = holdout_table(full, full.assign(SSIM=0.1), clusters, [1])
+    kinds = table.set_index(["training", "images"]).sort_index()["SSIM"]
+    assert kinds.loc[("all clusters", "left-out clusters")].tolist() == [0.7]
+    assert kinds.loc[("clusters left out", "other clusters")].tolist() == [0.1, 0.1]
 
 
 def test_held_out_clusters_that_make_no_split(tmp_path):
@@ -257,9 +290,9 @@ def test_held_out_clusters_that_make_no_split(tmp_path):
 def test_clusters_of_too_few_or_double_images(tmp_path):
     train = write_features(tmp_path / "train.h5", TRAINING_ID, [0, 1, 2, 3], 0)
     with pytest.raises(InputError, match="found 4 images; expected 5 or more"):
-        semantic_clusters([train], tmp_path / "c.tsv", n_clusters=5, seed=0)
+        semantic_clusters(train, n_clusters=5, seed=0)
     with pytest.raises(InputError, match="nsd_id 100, 200, 250, 300 twice"):
-        semantic_clusters([train, train], tmp_path / "c.tsv", n_clusters=2, seed=0)
+        semantic_clusters(train, others=[train], n_clusters=2, seed=0)
 
 
 def test_retrieval_curve():

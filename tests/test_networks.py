@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
@@ -249,7 +250,6 @@ def test_networks_of_torchvision_need_torchvision(tmp_path, monkeypatch, broken)
 )
 def test_real_architectures(tmp_path, architecture, layer, size, n_features):
     """The published feature sizes, with random weights through the same loaders."""
-    torchvision = pytest.importorskip("torchvision")
     name = architecture.removesuffix("-swav")
     options = {"init_weights": False} if name == "inception_v3" else {}
     model = getattr(torchvision.models, name)(weights=None, **options)

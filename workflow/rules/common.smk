@@ -118,6 +118,27 @@ def nsd_ncsnr(subject):
     return nsd(layout.ncsnr_key(subject, config["nsd"]["betas"], config["nsd"]["space"]))
 
 
+def base(wildcards):
+    """The subject himself, where a variant of his responses is decoded."""
+    return wildcards.subject.partition("-")[0]
+
+
+def own(path):
+    """An input that a variant of a subject's responses shares with the subject himself."""
+    return lambda wildcards: path.format(**{**dict(wildcards.items()), "subject": base(wildcards)})
+
+
+def trained(path):
+    """Weights of the subject, or those that were trained without some images."""
+
+    def found(wildcards):
+        names = dict(wildcards.items())
+        names["subject"] = names["subject"].partition("-repeats")[0]
+        return path.format(**names)
+
+    return found
+
+
 def parts(wildcards):
     """What the scores of a feature space are divided by: a VDVAE's layers, otherwise tokens."""
     if wildcards.feature != "vdvae":
@@ -195,6 +216,12 @@ def folder_files(folder):
     kinds = {".json", ".safetensors", ".txt"}
     found = (path for path in Path(folder).rglob("*") if path.suffix in kinds)
     return sorted(map(str, found)) or f"{folder}/config.json"
+
+
+def categories(wildcards):
+    """The table of categories, where identification within them is asked for."""
+    wanted = config["evaluation"]["categories"] is not None
+    return f"results/{base(wildcards)}/categories.tsv" if wanted else []
 
 
 def network_files():

@@ -25,6 +25,14 @@ CONTRASTS = {
 METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in CONTRASTS.values())]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
+TABLES += [f"{name}.tsv" for name in ("repeats", "holdout") if config["evaluation"][name]]
+MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
+REPEATS = list(range(1, MAX_REPEATS + 1))
+# The text features whose clusters are categories of images.
+CAPTIONS = next((feature for feature in FEATURES if feature.endswith("-text")), "sd-text")
+HOLDOUT_FEATURES = list(
+    dict.fromkeys(["vdvae", *(f for s in config["evaluation"]["holdout"] for f in GUIDANCE[s])])
+)
 # Networks that score under this protocol, by column; the weights of one differ between protocols.
 NETWORKS = [
     {"name": entry["name"], "weights": entry["weights"]}
@@ -85,12 +93,37 @@ rule floors:
         "../scripts/floors.py"
 
 
+rule categories:
+    """Clusters of captions: those of the training images, and which of them a test image is in."""
+    input:
+        train=f"results/{{subject}}/latents/{CAPTIONS}/train.h5",
+        test=f"results/{{subject}}/oracle-latents/{CAPTIONS}.h5",
+    output:
+        "results/{subject}/categories.tsv",
+    log:
+        "logs/categories/{subject}.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 2
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
+    params:
+        code=code("categories"),
+        cfg=settings("evaluation.categories", "seed"),
+    message:
+        "Categories of {wildcards.subject}"
+    script:
+        "../scripts/categories.py"
+
+
 rule evaluation:
     """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
         reconstructions="results/{subject}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
-        trials="results/{subject}/trials.tsv",
+        responses="results/{subject}/betas/test.h5",
+        categories=categories,
         networks=network_files(),
     output:
         scores="results/{subject}/evaluation/{system}.tsv",
@@ -123,7 +156,8 @@ rule floors_evaluation:
     input:
         reconstructions=rules.floors.output,
         stimuli="results/stimuli/test.h5",
-        trials="results/{subject}/trials.tsv",
+        responses="results/{subject}/betas/test.h5",
+        categories=categories,
         networks=network_files(),
     output:
         expand("results/{{subject}}/evaluation/{floor}.tsv", floor=COMMON_FLOORS),
@@ -183,3 +217,133 @@ rule metrics:
         "Tables of metrics"
     script:
         "../scripts/metrics.py"
+
+
+rule repeats_betas:
+    """Test responses averaged over the first repeats alone, of the images that have all repeats."""
+    input:
+        "results/{subject}/betas/test.h5",
+    output:
+        "results/{subject}-repeats{n}/betas/test.h5",
+    log:
+        "logs/repeats_betas/{subject}_{n}.log",
+    wildcard_constraints:
+        subject=r"subj\d\d",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(20),
+    params:
+        code=code("repeats_betas"),
+        of=MAX_REPEATS,
+    message:
+        "Responses of {wildcards.subject}, {wildcards.n} repeats"
+    script:
+        "../scripts/repeats_betas.py"
+
+
+rule repeats:
+    """Scores against the number of repeats averaged."""
+    input:
+        scores=expand(
+            "results/{subject}-repeats{n}/evaluation/{system}.tsv",
+            n=REPEATS,
+            subject=SUBJECTS,
+            system=config["evaluation"]["repeats"],
+        ),
+    output:
+        table="results/tables/repeats.tsv",
+        figure="results/figures/repeats.png",
+        caption="results/figures/captions/repeats.txt",
+    log:
+        "logs/repeats.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
+    params:
+        code=code("repeats"),
+        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "evaluation.repeats", "seed"),
+        n=REPEATS,
+        networks=NETWORKS,
+        systems=SYSTEM_TITLES,
+    message:
+        "Scores against repeats"
+    script:
+        "../scripts/repeats.py"
+
+
+rule holdout_training:
+    """Training responses and latents without the clusters of captions that are left out."""
+    input:
+        captions=f"results/{{subject}}/latents/{CAPTIONS}/train.h5",
+        train="results/{subject}/betas/train.h5",
+        test="results/{subject}/betas/test.h5",
+        latents=expand("results/{{subject}}/latents/{feature}/train.h5", feature=HOLDOUT_FEATURES),
+    output:
+        train="results/{subject}-holdout/betas/train.h5",
+        test="results/{subject}-holdout/betas/test.h5",
+        latents=temp(
+            expand(
+                "results/{{subject}}-holdout/latents/{feature}/train.h5",
+                feature=HOLDOUT_FEATURES,
+            )
+        ),
+    log:
+        "logs/holdout_training/{subject}.log",
+    wildcard_constraints:
+        subject=r"subj\d\d",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+    params:
+        code=code("holdout_training"),
+        cfg=settings("evaluation.categories", "evaluation.held_out", "seed"),
+    message:
+        "Training of {wildcards.subject} without clusters"
+    script:
+        "../scripts/holdout_training.py"
+
+
+rule holdout:
+    """Scores of test images of clusters that training left out, and of the others."""
+    input:
+        full=expand(
+            "results/{subject}/evaluation/{system}.tsv",
+            subject=SUBJECTS,
+            system=config["evaluation"]["holdout"],
+        ),
+        held_out=expand(
+            "results/{subject}-holdout/evaluation/{system}.tsv",
+            subject=SUBJECTS,
+            system=config["evaluation"]["holdout"],
+        ),
+        categories=[
+            f"results/{subject}/categories.tsv"
+            for subject in SUBJECTS
+            for _ in config["evaluation"]["holdout"]
+        ],
+    output:
+        "results/tables/holdout.tsv",
+    log:
+        "logs/holdout.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
+    params:
+        code=code("holdout"),
+        cfg=settings("evaluation.bootstrap", "evaluation.held_out", "evaluation.holdout", "seed"),
+    message:
+        "Scores with clusters left out"
+    script:
+        "../scripts/holdout.py"

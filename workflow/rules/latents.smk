@@ -163,6 +163,8 @@ rule latents:
         "results/{subject}/latents/{feature}/train.h5",
     log:
         "logs/latents/{subject}_{feature}.log",
+    wildcard_constraints:
+        subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1

@@ -53,9 +53,9 @@ if config["regression"]["weights"] == "none":
     rule weightless_predictions:
         """Latents predicted from the test responses alone, in the dual: no weights are made."""
         input:
-            gram="results/{subject}/weights/gram.h5",
-            train="results/{subject}/betas/train.h5",
-            latents="results/{subject}/latents/{feature}/train.h5",
+            gram=trained("results/{subject}/weights/gram.h5"),
+            train=trained("results/{subject}/betas/train.h5"),
+            latents=trained("results/{subject}/latents/{feature}/train.h5"),
             test="results/{subject}/betas/test.h5",
         output:
             predictions="results/{subject}/predictions/{feature}.h5",
@@ -123,7 +123,7 @@ else:
     rule predictions:
         """Latents predicted from the test responses alone."""
         input:
-            weights="results/{subject}/weights/{feature}.h5",
+            weights=trained("results/{subject}/weights/{feature}.h5"),
             betas="results/{subject}/betas/test.h5",
         output:
             "results/{subject}/predictions/{feature}.h5",

@@ -33,6 +33,7 @@ rule vdvae_images:
         ),
         architecture=ARCHITECTURE,
         part=part,
+        subject=base,
     message:
         "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
     script:

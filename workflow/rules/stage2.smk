@@ -37,6 +37,7 @@ rule diffusion_images:
         flows=flows,
         guidance=guidance,
         part=part,
+        subject=base,
         sampling=sampling,
     message:
         "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"

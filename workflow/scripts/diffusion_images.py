@@ -13,7 +13,7 @@ BACKBONES = {"sd": StableDiffusion, "vd": VersatileDiffusion}
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
-    subject, system = snakemake.wildcards.subject, snakemake.wildcards.system
+    subject, system = snakemake.params.subject, snakemake.wildcards.system
     name, sampler = system.removeprefix("oracle-").split("-")
     backbone, folders = BACKBONES[name], snakemake.params.folders
     nsd_id = shard_ids(read_ids(snakemake.input.stage1), *snakemake.params.part)

@@ -5,7 +5,7 @@ from nsdrecon.evaluation.networks import configured_metrics
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials, split_ids
+from nsdrecon.store import read_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
@@ -16,8 +16,9 @@ with job_log(snakemake.log[0], snakemake.rule):
         snakemake.output.scores,
         shuffled=snakemake.output.shuffled,
         seed=cfg["seed"],
-        nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
+        nsd_id=read_ids(snakemake.input.responses),
         protocol_name=rules.name,
         networks=configured_metrics(rules, snakemake.params.networks),
+        categories=snakemake.input.get("categories"),
         device=choose_device(cfg["device"], snakemake.threads),
     )

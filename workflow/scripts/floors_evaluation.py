@@ -5,7 +5,7 @@ from nsdrecon.evaluation.networks import configured_metrics
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials, split_ids
+from nsdrecon.store import read_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
@@ -17,8 +17,9 @@ with job_log(snakemake.log[0], snakemake.rule):
             reconstructions,
             snakemake.input.stimuli,
             scores,
-            nsd_id=split_ids(read_trials(snakemake.input.trials), "test"),
+            nsd_id=read_ids(snakemake.input.responses),
             protocol_name=rules.name,
             networks=configured_metrics(rules, snakemake.params.networks),
+            categories=snakemake.input.get("categories"),
             device=device,
         )

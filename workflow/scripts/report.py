@@ -7,7 +7,9 @@ import pandas as pd
 from nsdrecon.evaluation.networks import configured_metrics
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.published import PUBLISHED
+from nsdrecon.evaluation.scoring import SAME_CATEGORY
 from nsdrecon.evaluation.tables import (
+    Column,
     Layout,
     columns_for,
     readable,
@@ -31,6 +33,14 @@ CONTRASTS = (
 PUBLISHED_ROWS = (
     "Published means, without intervals. A number is comparable only under the same protocol and "
     "on the same images."
+)
+CATEGORIES = (
+    "two-way identification against images of the same cluster of captions (hard negatives), with "
+    "95 % interval. Chance is 50."
+)
+HOLDOUT = (
+    "scores of test images of clusters of captions that training left out, and of the others, "
+    "beside those of the decoder that was trained on all."
 )
 METHODS = """Single-trial betas ({betas}) of the voxels in {mask} were averaged over the repeats of
 each image. Voxels were standardised by the training images, and ridge regression predicted the
@@ -73,6 +83,26 @@ def score_tables(config: dict) -> list[Table]:
     return tables
 
 
+def hard_negatives() -> list[Table]:
+    """Identification among images of the same category, and with categories left out."""
+    metrics = read_table(snakemake.input.metrics)
+    names = [name for name in metrics["metric"].unique() if name.endswith(SAME_CATEGORY)]
+    layout = Layout(snakemake.params.systems, snakemake.params.floors, snakemake.params.ceilings)
+    columns = [Column(name, percent=True) for name in names]
+    tables = []
+    if columns:
+        subject = metrics["subject"].iloc[-1]
+        shown = readable(metrics, subject, columns, layout)
+        tables.append(Table(shown, f"{subject}: {CATEGORIES}"))
+    if snakemake.input.holdout:
+        holdout = read_table(snakemake.input.holdout[0])
+        holdout = holdout[holdout["subject"] == holdout["subject"].iloc[-1]]
+        keys = ["system", "metric", "training", "images"]
+        shown = holdout[[*keys, "mean", "ci_low", "ci_high", "n_images"]]
+        tables.append(Table(shown, f"{holdout['subject'].iloc[0]}: {HOLDOUT}"))
+    return tables
+
+
 def trial_counts() -> Table:
     """Trials and images of every subject and split."""
     rows = []
@@ -104,10 +134,13 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     samples = []
     if snakemake.input.samples:
         samples = [Section("Samples", [picture(path) for path in snakemake.input.samples])]
+    further = [*map(picture, snakemake.input.repeats), *hard_negatives()]
+    further = [Section("Beyond the mean", further)] if further else []
     sections = [
         Section("Reconstructions", [*notes, *map(picture, snakemake.input.reconstructions)]),
         *samples,
         Section("Scores", [*map(picture, snakemake.input.scores), *score_tables(config)]),
+        *further,
         Section("Published values", [Table(readable_published(PUBLISHED), PUBLISHED_ROWS)]),
         Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
         Section("Regression", [picture(path) for path in snakemake.input.regressions]),

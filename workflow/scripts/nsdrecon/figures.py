@@ -448,6 +448,57 @@ def retrieval_figure(
     )
 
 
+def repeats_figure(
+    table: pd.DataFrame, output: str | Path, *, metrics: Sequence[str], labels: Mapping[str, str]
+) -> str:
+    """Scores against the number of repeats averaged: a panel a metric, a line a system.
+
+    Parameters
+    ----------
+    table
+        Tables of :func:`nsdrecon.evaluation.statistics.metrics_table`, with ``n_repeats``. The rows
+        of the last subject are shown: the pooled ones, if there are several.
+    output
+        Image file.
+    metrics
+        Panels.
+    labels
+        System to label; systems without rows are left out.
+
+    Returns
+    -------
+    The caption.
+    """
+    _check_columns(table, ["subject", "system", "metric", "n_repeats", "mean"], "repeats")
+    subject = table["subject"].iloc[-1]
+    rows = table[table["subject"] == subject]
+    n_columns = min(len(metrics), 4)
+    n_rows = -(-len(metrics) // n_columns)
+    with _figure(output, (2.4 * n_columns + 2.2, 2.4 * n_rows)) as figure:
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
+        for panel in panels.flat[len(metrics) :]:
+            panel.set_visible(False)
+        for panel, metric in zip(panels.flat, metrics, strict=False):
+            for number, (system, label) in enumerate(labels.items()):
+                own = rows[(rows["metric"] == metric) & (rows["system"] == system)]
+                if own.empty:
+                    continue
+                error = [own["mean"] - own["ci_low"], own["ci_high"] - own["mean"]]
+                style = {"marker": "o", "markersize": 4, "capsize": 2.5, "linewidth": 1.3}
+                colour = COLOURS[number % len(COLOURS)]
+                panel.errorbar(
+                    own["n_repeats"], own["mean"], error, color=colour, label=label, **style
+                )
+            panel.set(title=metric, xlabel="repeats averaged")
+            panel.set_xticks(np.unique(rows["n_repeats"]))
+        panels[0, -1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        figure.tight_layout()
+    return (
+        f"Scores against the number of averaged repeats of each test image, {subject}, with 95 % "
+        "bootstrap intervals; the same images everywhere, those that have all repeats."
+    )
+
+
 def contact_sheet(
     reconstructions: str | Path, output: str | Path, *, columns: int = 12, pixels: int = 64
 ) -> str:

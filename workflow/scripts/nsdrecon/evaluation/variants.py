@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.randomness import integer_seed
-from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, write_table
+from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,61 +78,120 @@ def average_first_repeats(
 
 
 def semantic_clusters(
-    features: Sequence[str | Path], output: str | Path, *, n_clusters: int, seed: int
+    training: str | Path, *, n_clusters: int, seed: int, others: Sequence[str | Path] = ()
 ) -> pd.DataFrame:
     """Group images by the meaning of their captions.
 
-    The clusters serve two questions: identification among images of the same cluster (hard
+    The clusters are those of the training images; other images get the cluster whose centre is
+    nearest. They serve two questions: identification among images of the same cluster (hard
     negatives), and training without a cluster to decode test images of just that cluster.
 
     Parameters
     ----------
-    features
-        HDF5 files with ``latents`` of caption features, such as those of training and test images.
-        The tokens of an image are averaged.
-    output
-        Table with ``nsd_id`` and ``category``, sorted by id, written all or nothing.
+    training
+        HDF5 with ``latents`` of the caption features of the training images. The tokens of an image
+        are averaged.
     n_clusters
         Number of clusters (k-means).
     seed
         Seed of the starting centres.
+    others
+        The same for other images, such as the test images.
 
     Returns
     -------
-    The table.
+    ``nsd_id`` and ``category``, sorted by id. The training images' categories do not depend on the
+    others.
 
     Raises
     ------
     InputError
-        If an image is in two files, or there are fewer images than clusters.
+        If an image is in two files, or there are fewer training images than clusters.
     """
-    ids, means = [], []
-    for path in features:
-        ids.append(read_ids(path))
-        with open_h5(path) as file:
-            shape = tuple(int(size) for size in file.attrs["shape"])
-            latents = dataset(file, "latents")
-            means.append(
-                np.concatenate([_token_mean(block, shape) for block in _row_blocks(latents)])
-            )
-    nsd_id = np.concatenate(ids)
+    found = [_caption_means(path) for path in (training, *others)]
+    nsd_id = np.concatenate([ids for ids, _ in found])
     values, counts = np.unique(nsd_id, return_counts=True)
     if (counts > 1).any():
         raise InputError(
             "caption features", found=f"nsd_id {listing(values[counts > 1])} twice", expected="once"
         )
-    if len(nsd_id) < n_clusters:
-        raise InputError(
-            "semantic clusters", found=f"{len(nsd_id)} images", expected=f"{n_clusters} or more"
-        )
-    order = np.argsort(nsd_id)
-    table = np.concatenate(means)[order]
+    ids, means = found[0]
+    if len(ids) < n_clusters:
+        raise InputError(training, found=f"{len(ids)} images", expected=f"{n_clusters} or more")
     state = integer_seed(seed, "semantic clusters") % 2**32
-    labels = KMeans(n_clusters, n_init=10, random_state=state).fit_predict(table)
-    result = pd.DataFrame({ID: nsd_id[order], "category": labels})
-    write_table(output, result)
-    logger.info("images a cluster: %s", np.bincount(labels).tolist())
-    return result
+    order = np.argsort(ids)
+    model = KMeans(n_clusters, n_init=10, random_state=state).fit(means[order])
+    labels = np.concatenate([model.predict(means) for _, means in found])
+    table = pd.DataFrame({ID: nsd_id, "category": labels}).sort_values(ID, ignore_index=True)
+    logger.info("images a cluster: %s", np.bincount(labels, minlength=n_clusters).tolist())
+    return table
+
+
+def _caption_means(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Ids, and the mean over tokens of each image's features, (n_images, width)."""
+    nsd_id = read_ids(path)
+    with open_h5(path) as file:
+        shape = tuple(int(size) for size in file.attrs["shape"])
+        latents = dataset(file, "latents")
+        means = [_token_mean(block, shape) for block in _row_blocks(latents)]
+    return nsd_id, np.concatenate(means)
+
+
+def select_images(source: str | Path, nsd_id: np.ndarray, output: str | Path) -> None:
+    """Copy some images' rows of a file, in blocks; what is not by image is copied whole.
+
+    Parameters
+    ----------
+    source
+        HDF5 with ``nsd_id`` and arrays with a row an image.
+    nsd_id
+        Images to keep; rows are sorted by id.
+    output
+        HDF5 of the same form, written all or nothing.
+    """
+    available = read_ids(source)
+    rows = np.sort(rows_of(nsd_id, available, source))
+    with open_h5(source) as file, create_h5(output) as result:
+        for name, values in file.items():
+            if len(values) != len(available):
+                result.create_dataset(name, data=values[()])
+                continue
+            kept = result.create_dataset(name, (len(rows), *values.shape[1:]), values.dtype)
+            step = max(1, _BLOCK_ELEMENTS // max(int(np.prod(values.shape[1:])), 1))
+            for start in range(0, len(rows), step):
+                kept[start : start + step] = values[rows[start : start + step]]
+        result.attrs.update(dict(file.attrs))
+    logger.info("%d of %d images kept", len(rows), len(available))
+
+
+def holdout_table(
+    full: pd.DataFrame, held_out: pd.DataFrame, clusters: pd.DataFrame, left_out: Sequence[int]
+) -> pd.DataFrame:
+    """Both decoders' scores of test images outside and inside the clusters that were left out.
+
+    Parameters
+    ----------
+    full, held_out
+        Per-image tables of one system and subject: trained on everything, and without the clusters.
+    clusters
+        Table of :func:`semantic_clusters` with the test images.
+    left_out
+        The clusters.
+
+    Returns
+    -------
+    The rows of both, with the columns ``training`` (``all clusters``, ``clusters left out``) and
+    ``images`` (``other clusters``, ``left-out clusters``).
+    """
+    _, inside = without_clusters(clusters, full[ID].unique(), left_out)
+    tables = {"all clusters": full, "clusters left out": held_out}
+    return pd.concat(
+        table.assign(
+            training=training,
+            images=np.where(table[ID].isin(inside), "left-out clusters", "other clusters"),
+        )
+        for training, table in tables.items()
+    )
 
 
 def without_clusters(

@@ -1,0 +1,15 @@
+"""Categories of a subject's images, by the meaning of their captions."""
+
+from nsdrecon.evaluation.variants import semantic_clusters
+from nsdrecon.logs import job_log
+from nsdrecon.store import write_table
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg = snakemake.params.cfg
+    table = semantic_clusters(
+        snakemake.input.train,
+        others=[snakemake.input.test],
+        n_clusters=cfg["evaluation.categories"],
+        seed=cfg["seed"],
+    )
+    write_table(snakemake.output[0], table)
