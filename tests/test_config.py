@@ -27,6 +27,9 @@ def project(tmp_path_factory):
         ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
         ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
         ({"regression": {"rescale": "both"}}, "'both' is not one of"),
+        ({"evaluation": {"protocol": "mine"}}, "'mine' is not one of"),
+        ({"evaluation": {"networks": [{"name": "CLIP"}]}}, "'weights' is a required property"),
+        ({"evaluation": {"categories": None}}, "None is not of type 'integer'"),
         ({"stage2": {"strength": 0.01}}, "with 50 steps runs none of them"),
         ({"latents": {"vdvae_layers": 76}}, "found 76; expected 1 to 75"),
         ({"models": {"vdvae": {"decoder_blocks": "1x2,4m2"}}}, "found '4m2'"),
@@ -55,6 +58,16 @@ def test_all_subjects_and_systems_at_full_size_are_planned_quickly(project):
     elapsed = time.perf_counter() - start
     assert done.returncode == 0, done.stderr
     assert elapsed < 15
+
+
+@pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])
+def test_each_protocol_takes_all_published_networks_and_its_own_weights(project, name):
+    done = snakemake(project, "-n", overlays=({"evaluation": {"protocol": name}},))
+    assert done.returncode == 0, done.stderr
+    planned = set(re.findall(r"resources/models/([a-z0-9-]+)/\S+\.(?:pth|tar)", done.stdout))
+    version = {"brain-diffuser": "v1", "mindeye": "v2"}[name]
+    assert planned == {"alexnet", "inception-v3", f"efficientnet-b1-{version}", "swav"}
+    assert "resources/models/clip-vit-large-patch14" in done.stdout
 
 
 def test_parsing_imports_nothing_heavy(project):

@@ -57,6 +57,9 @@ def test_no_reconstruction_descends_from_test_stimuli(project, configfiles):
     assert len(made) > 10
     assert leaks(jobs) == {}
     assert unlabelled(jobs) == set()
+    if not configfiles:  # the analyses of other responses and other training images are walked too
+        for variant in ("-repeats1/", "-holdout/"):
+            assert any(variant in path for path in made)
 
 
 def test_rescaling_by_the_test_set_is_labelled(project):

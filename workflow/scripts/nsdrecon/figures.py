@@ -47,7 +47,7 @@ _SCORE_NAMES = {
     "loo_correlation_mean": "leave-one-out correlation",
     "loo_r2_mean": "leave-one-out R²",
 }
-_FLOOR_COLOUR, _CEILING_COLOUR = "#70757d", "#009E73"
+_FLOOR_COLOUR, _CEILING_COLOUR = "#70757d", "#b3261e"
 _FLOOR_DASHES = ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 2))
 _CEILING_DASHES = ((8, 2), (8, 2, 2, 2), (4, 1))
 
@@ -238,7 +238,7 @@ def bars_figure(
     own = [f"shuffled-{system}" for system in systems]
     n_columns = min(len(names), 4)
     n_rows = -(-len(names) // n_columns)
-    with _figure(output, (2.6 * n_columns, 2.5 * n_rows + 0.5)) as figure:
+    with _figure(output, (2.6 * n_columns, 2.4 * n_rows)) as figure:
         panels = figure.subplots(n_rows, n_columns, squeeze=False)
         for panel in panels.flat[len(names) :]:
             panel.set_visible(False)
@@ -252,7 +252,7 @@ def bars_figure(
         _shared_legend(figure, panels[0, 0])
     return (
         f"Mean of every metric for {subject}, with 95 % bootstrap intervals over images. "
-        "Grey lines are floors (across a bar: the same system's images shuffled); green lines are "
+        "Grey lines are floors (across a bar: the same system's images shuffled); red lines are "
         "ceilings, which know the seen image."
     )
 
@@ -600,13 +600,24 @@ def _levels(
 
 
 def _shared_legend(figure: Figure, panel: Axes) -> None:
-    """One legend above all panels, and the panels below it."""
+    """One legend above all panels; the figure grows by it."""
     entries = list(zip(*panel.get_legend_handles_labels(), strict=True))
     handles, labels = zip(*sorted(entries, key=_is_line), strict=True)
-    columns = max(1, min(len(labels), round(figure.get_figwidth() / 2)))
+    columns = _legend_columns(labels, figure.get_figwidth())
     height = 0.22 * -(-len(labels) // columns) + 0.1
+    figure.set_figheight(figure.get_figheight() + height)
     figure.legend(handles, labels, loc="upper left", ncols=columns, fontsize=8)
     figure.tight_layout(rect=(0, 0, 1, 1 - height / figure.get_figheight()))
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """The most columns that fit into a width in inches; labels fill them one after the other."""
+    for columns in range(len(labels), 1, -1):
+        height = -(-len(labels) // columns)
+        parts = [labels[start : start + height] for start in range(0, len(labels), height)]
+        if sum(0.07 * max(map(len, part)) + 0.6 for part in parts) < width:
+            return columns
+    return 1
 
 
 def _is_line(entry: tuple[Artist, str]) -> bool:

@@ -59,7 +59,7 @@ _SESSIONS_37 = "982 images (37 sessions)"
 _SESSIONS_40 = "1,000 images (40 sessions)"
 _NOT_STATED = "subjects, images and protocol not stated"
 
-_PAPER = "as printed in the paper, not computed again here"
+_PAPER = "quoted, not checked against the paper and not computed again here"
 _CLAIM = "claimed without code or files that would reproduce it"
 _LEAK = (
     "in the code as published, the second stage starts from latents encoded from the test images "
