@@ -158,6 +158,6 @@ def require_intact(path: str | Path, temporary: Collection[str] = ()) -> None:
             path,
             found=f"{len(damages)} damaged files: {listing(files, 20)}",
             expected="every file as it was fetched",
-            remedy="Remove these files and give their names to snakemake as targets: only they are "
-            "fetched again.",
+            remedy="Remove these files and give their names to snakemake as targets (of a model's "
+            "folder, its downloaded.tsv): only they are fetched again.",
         )
