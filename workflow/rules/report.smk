@@ -152,7 +152,7 @@ rule report:
         regressions=expand("results/figures/regression_{subject}.png", subject=SUBJECTS),
         noise_ceiling="results/figures/noise_ceiling.png",
         scores=rules.metrics_figure.output.figures,
-        repeats=rules.repeats.output.figure if config["evaluation"]["repeats"] else [],
+        repeats=[rules.repeats.output.figure] if config["evaluation"]["repeats"] else [],
         holdout=rules.holdout.output if config["evaluation"]["holdout"] else [],
     output:
         "results/report.html",
