@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 
-.PHONY: setup demo test lint bench lock demo-models clean
+.PHONY: setup demo plan test readme lint bench lock demo-models clean
 
 setup: $(VENV)/.installed
 
@@ -21,8 +21,17 @@ $(VENV)/.installed: requirements.lock
 demo: setup
 	$(SNAKEMAKE)
 
+# What a full run (config/config.yaml) asks of a cluster; nothing is computed.
+plan: setup
+	$(BIN)/snakemake --cores 1 --quiet all --forcerun plan -- results/dag/plan.txt
+	cat results/dag/plan.txt
+
 test: setup
 	$(BIN)/python -m pytest
+
+# The graph and the table in the README that are written from the code.
+readme: setup
+	$(BIN)/python tests/readme_parts.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -42,6 +42,21 @@ def started(
     project: Path, *arguments: str, overlays: tuple[dict | str, ...] = ("config/demo.yaml",)
 ) -> subprocess.Popen[str]:
     """The same, in a process group of its own that is still running."""
+    return subprocess.Popen(
+        snakemake_command(project, "--cores", "2", *arguments, overlays=overlays),
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def snakemake_command(
+    project: Path, *arguments: str, overlays: tuple[dict | str, ...]
+) -> list[str]:
+    """The command line of a run; writes the overlays that are dictionaries."""
     paths = []
     for number, overlay in enumerate(overlays):
         if isinstance(overlay, dict):
@@ -49,16 +64,10 @@ def started(
             path.write_text(yaml.safe_dump(overlay))
             overlay = path.name
         paths.append(overlay)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    if paths:
-        command += ["--configfile", *paths]
-    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-    return subprocess.Popen(
-        command,
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return [*command, "--configfile", *paths] if paths else command
+
+
+def environment() -> dict[str, str]:
+    """The environment of a run, without a profile of the person who runs the tests."""
+    return {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}

@@ -65,6 +65,8 @@ rule average_betas:
         test="results/{subject}/betas/test.h5",
     log:
         "logs/average_betas/{subject}.log",
+    benchmark:
+        "results/benchmarks/average_betas/{subject}.tsv"
     wildcard_constraints:
         subject=r"subj\d\d",
     conda:

@@ -23,6 +23,8 @@ if config["nsd"]["source"] == "simulated":
             features="resources/simulation/features.h5",
         log:
             "logs/simulate_experiment.log",
+        benchmark:
+            "results/benchmarks/simulate_experiment.tsv"
         conda:
             "../envs/nsdrecon.yaml"
         threads: 1
@@ -46,6 +48,8 @@ if config["nsd"]["source"] == "simulated":
             ncsnr=nsd_ncsnr("{subject}"),
         log:
             "logs/simulate_subject/{subject}.log",
+        benchmark:
+            "results/benchmarks/simulate_subject/{subject}.tsv"
         conda:
             "../envs/nsdrecon.yaml"
         threads: 1
@@ -68,6 +72,8 @@ if config["nsd"]["source"] == "simulated":
             raw(nsd_betas("{subject}", "{session}")),
         log:
             "logs/simulate_session/{subject}_{session}.log",
+        benchmark:
+            "results/benchmarks/simulate_session/{subject}_{session}.tsv"
         conda:
             "../envs/nsdrecon.yaml"
         threads: 1

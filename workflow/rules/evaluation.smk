@@ -25,7 +25,6 @@ CONTRASTS = {
 METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in CONTRASTS.values())]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
-TABLES += ["samples.tsv"] if SEVERAL else []
 TABLES += [f"{name}.tsv" for name in ("repeats", "holdout") if config["evaluation"][name]]
 MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
 REPEATS = list(range(1, MAX_REPEATS + 1))
@@ -55,6 +54,8 @@ rule shared_stimuli:
         "results/stimuli/test.h5",
     log:
         "logs/shared_stimuli.log",
+    benchmark:
+        "results/benchmarks/shared_stimuli.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
@@ -103,6 +104,8 @@ rule categories:
         "results/{subject}/categories.tsv",
     log:
         "logs/categories/{subject}.log",
+    benchmark:
+        "results/benchmarks/categories/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
@@ -200,6 +203,8 @@ rule metrics:
         published="results/tables/published.tsv",
     log:
         "logs/metrics.log",
+    benchmark:
+        "results/benchmarks/metrics.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
@@ -220,29 +225,6 @@ rule metrics:
         "../scripts/metrics.py"
 
 
-rule sample_agreement:
-    """How much the samples of one image agree with each other, without the ground truth."""
-    input:
-        expand("results/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=SEVERAL),
-    output:
-        "results/tables/samples.tsv",
-    log:
-        "logs/sample_agreement.log",
-    conda:
-        "../envs/nsdrecon.yaml"
-    threads: 1
-    resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(120),
-    params:
-        code=code("sample_agreement"),
-        cfg=settings("evaluation.bootstrap", "seed"),
-    message:
-        "Agreement of samples"
-    script:
-        "../scripts/sample_agreement.py"
-
-
 rule repeats_betas:
     """Test responses averaged over the first repeats alone, of the images that have all repeats."""
     input:
@@ -251,6 +233,8 @@ rule repeats_betas:
         "results/{subject}-repeats{n}/betas/test.h5",
     log:
         "logs/repeats_betas/{subject}_{n}.log",
+    benchmark:
+        "results/benchmarks/repeats_betas/{subject}_{n}.tsv"
     wildcard_constraints:
         subject=r"subj\d\d",
     conda:
@@ -283,6 +267,8 @@ rule repeats:
         caption="results/figures/captions/repeats.txt",
     log:
         "logs/repeats.log",
+    benchmark:
+        "results/benchmarks/repeats.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
@@ -319,6 +305,8 @@ rule holdout_training:
         ),
     log:
         "logs/holdout_training/{subject}.log",
+    benchmark:
+        "results/benchmarks/holdout_training/{subject}.tsv"
     wildcard_constraints:
         subject=r"subj\d\d",
     conda:
@@ -358,6 +346,8 @@ rule holdout:
         "results/tables/holdout.tsv",
     log:
         "logs/holdout.log",
+    benchmark:
+        "results/benchmarks/holdout.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1

@@ -13,6 +13,8 @@ rule model_check:
         "results/data/models.tsv",
     log:
         "logs/model_check.log",
+    benchmark:
+        "results/benchmarks/model_check.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
@@ -38,6 +40,8 @@ rule train_stimuli:
         "results/{subject}/stimuli/train.h5",
     log:
         "logs/train_stimuli/{subject}.log",
+    benchmark:
+        "results/benchmarks/train_stimuli/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
@@ -58,7 +62,7 @@ rule vdvae_latents:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
-        checked=ancient("results/data/models.tsv"),
+        checked="results/data/models.tsv",
     output:
         temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:
@@ -99,11 +103,13 @@ rule text_features:
         stimulus_table=nsd(layout.STIMULUS_TABLE),
         captions=config["nsd"]["captions"],
         model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
-        checked=ancient("results/data/models.tsv"),
+        checked="results/data/models.tsv",
     output:
         temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
         "logs/text_features/{subject}_{latents}_{feature}_{shard}.log",
+    benchmark:
+        "results/benchmarks/text_features/{subject}_{latents}_{feature}_{shard}.tsv"
     wildcard_constraints:
         feature="sd-text|vd-text",
     conda:
@@ -131,11 +137,13 @@ rule vision_features:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         model=lambda wildcards: folder_files(feature_model("vd-vision")),
-        checked=ancient("results/data/models.tsv"),
+        checked="results/data/models.tsv",
     output:
         temp("results/{subject}/{latents}/vd-vision/shards/{shard}.h5"),
     log:
         "logs/vision_features/{subject}_{latents}_{shard}.log",
+    benchmark:
+        "results/benchmarks/vision_features/{subject}_{latents}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -163,6 +171,8 @@ rule latents:
         "results/{subject}/latents/{feature}/train.h5",
     log:
         "logs/latents/{subject}_{feature}.log",
+    benchmark:
+        "results/benchmarks/latents/{subject}_{feature}.tsv"
     wildcard_constraints:
         subject=r"subj\d\d",
     conda:

@@ -13,6 +13,8 @@ rule gram:
         "results/{subject}/weights/gram.h5",
     log:
         "logs/gram/{subject}.log",
+    benchmark:
+        "results/benchmarks/gram/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -129,6 +131,8 @@ else:
             "results/{subject}/predictions/{feature}.h5",
         log:
             "logs/predictions/{subject}_{feature}.log",
+        benchmark:
+            "results/benchmarks/predictions/{subject}_{feature}.tsv"
         conda:
             "../envs/nsdrecon.yaml"
         threads: 4

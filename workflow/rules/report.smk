@@ -7,7 +7,9 @@ localrules:
     regression_figure,
     noise_ceiling_figure,
     metrics_figure,
-    rulegraph,
+    dag,
+    plan,
+    usage,
     report,
 
 
@@ -122,22 +124,68 @@ rule metrics_figure:
         "../scripts/metrics_figure.py"
 
 
-rule rulegraph:
-    """The graph of the rules, as drawn by this very configuration."""
+rule dag:
+    """The graph of the rules, one subject's jobs and every rule's files, as configured."""
+    input:
+        program="workflow/planned_jobs.py",
+        rules=RULE_FILES,
     output:
-        svg="results/dag/rulegraph.svg",
+        rules="results/dag/rulegraph.svg",
         mermaid="results/dag/rulegraph.mmd",
+        jobs=f"results/dag/dag_{SUBJECTS[0]}.svg",
+        files="results/dag/filegraph.svg",
     log:
-        "logs/rulegraph.log",
+        "logs/dag.log",
     conda:
         "../envs/nsdrecon.yaml"
     params:
-        code=code("rulegraph"),
+        code=code("dag"),
+        config=config,
+        subject=SUBJECTS[0],
+    message:
+        "Graphs of rules, jobs and files"
+    script:
+        "../scripts/dag.py"
+
+
+rule plan:
+    """What the run asks for, before it starts: jobs, core-hours, GPU-hours, longest path."""
+    input:
+        program="workflow/planned_jobs.py",
+        rules=RULE_FILES,
+        partitions="profiles/slurm/partitions.yaml",
+    output:
+        rules="results/dag/plan.tsv",
+        totals="results/dag/plan_totals.tsv",
+        text="results/dag/plan.txt",
+    log:
+        "logs/plan.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("plan"),
         config=config,
     message:
-        "Graph of the rules"
+        "Plan of the run"
     script:
-        "../scripts/rulegraph.py"
+        "../scripts/plan.py"
+
+
+use rule plan as usage with:
+    # The same table when everything has been computed, with what was measured.
+    input:
+        program="workflow/planned_jobs.py",
+        rules=RULE_FILES,
+        partitions="profiles/slurm/partitions.yaml",
+        computed="results/tables/metrics.tsv",
+    output:
+        rules="results/dag/usage.tsv",
+        totals="results/dag/usage_totals.tsv",
+        text="results/dag/usage.txt",
+    log:
+        "logs/usage.log",
+    message:
+        "Measured time and memory"
 
 
 rule report:
@@ -146,6 +194,10 @@ rule report:
         metrics="results/tables/metrics.tsv",
         contrasts="results/tables/contrasts.tsv",
         rulegraph="results/dag/rulegraph.svg",
+        job_graph=f"results/dag/dag_{SUBJECTS[0]}.svg",
+        filegraph="results/dag/filegraph.svg",
+        usage="results/dag/usage.tsv",
+        usage_totals="results/dag/usage_totals.tsv",
         trials=expand("results/{subject}/trials.tsv", subject=SUBJECTS),
         reconstructions=expand("results/figures/reconstructions_{subject}.png", subject=SUBJECTS),
         samples=SAMPLES_FIGURES,

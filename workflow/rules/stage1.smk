@@ -48,6 +48,8 @@ rule reconstructions:
         "results/{subject}/reconstructions/{system}.h5",
     log:
         "logs/reconstructions/{subject}_{system}.log",
+    benchmark:
+        "results/benchmarks/reconstructions/{subject}_{system}.tsv"
     wildcard_constraints:
         system="|".join([*SYSTEMS, *ORACLES]),
     conda:

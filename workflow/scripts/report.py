@@ -18,6 +18,7 @@ from nsdrecon.evaluation.tables import (
 )
 from nsdrecon.logs import job_log, versions
 from nsdrecon.nsd import read_trials
+from nsdrecon.plan import LEGEND
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
 from nsdrecon.store import read_table
 
@@ -120,6 +121,26 @@ def trial_counts() -> Table:
     return Table(pd.DataFrame(rows), "What each subject saw.")
 
 
+def workflow() -> list[Picture | Table]:
+    """Graphs of the run, and what its rules asked for and took."""
+    totals = read_table(snakemake.input.usage_totals)
+    subject = snakemake.params.subjects[0]
+    return [
+        Picture(snakemake.input.rulegraph, f"The rules of this run. {LEGEND}"),
+        Table(
+            read_table(snakemake.input.usage),
+            "Rules: what a job asks for (memory in MB, limit in minutes) and what was measured: "
+            "median seconds, largest resident memory. Jobs of a moment leave no memory behind.",
+            digits=1,
+        ),
+        Table(
+            totals, "The run as a whole; hours are time limits times cores or GPUs unless measured."
+        ),
+        Picture(snakemake.input.job_graph, f"All jobs of {subject}."),
+        Picture(snakemake.input.filegraph, "The files of every rule, by one job's example."),
+    ]
+
+
 with job_log(snakemake.log[0], snakemake.rule) as log:
     config = snakemake.params.config
     subjects = ", ".join(snakemake.params.subjects)
@@ -144,9 +165,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         Section("Published values", [Table(readable_published(PUBLISHED), PUBLISHED_ROWS)]),
         Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
         Section("Regression", [picture(path) for path in snakemake.input.regressions]),
-        Section(
-            "Workflow", [Picture(snakemake.input.rulegraph, "The rules of this run, by input.")]
-        ),
+        Section("Workflow", workflow()),
         Section("Methods", [methods]),
         Section("Settings", [settings_table(config, "Every setting of this run.")]),
     ]

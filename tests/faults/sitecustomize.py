@@ -1,0 +1,37 @@
+"""A fault for one job: Python runs this file first in every process whose path names its folder.
+
+Every file that the workflow writes gets its final name by a rename. Each of them is noted in
+``written.txt`` just before. Where ``fault.txt`` names a file, the job that is about to finish it
+stops there, once: ``fail`` raises an error, ``wait`` waits until somebody ends the job or writes
+``released``.
+"""
+
+import time
+from pathlib import Path
+
+_replace = Path.replace
+
+
+def _replace_or_fault(self, target):
+    if self.name.startswith(".partial-"):
+        with Path("written.txt").open("a") as stream:
+            stream.write(f"{Path(target).as_posix()}\n")
+        _fault(Path(target))
+    return _replace(self, target)
+
+
+def _fault(target):
+    order = Path("fault.txt")
+    kind, _, name = order.read_text().partition(" ") if order.exists() else ("", "", "")
+    if target.as_posix() != name:
+        return
+    order.unlink()
+    if kind == "fail":
+        raise RuntimeError("a fault on purpose")
+    Path("waiting").touch()
+    end = time.monotonic() + 240
+    while not Path("released").exists() and time.monotonic() < end:
+        time.sleep(0.2)
+
+
+Path.replace = _replace_or_fault

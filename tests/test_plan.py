@@ -1,0 +1,157 @@
+"""The plan of a run, its drawings, and what the README shows of them."""
+
+import json
+
+import pytest
+import yaml
+
+import readme_parts
+from nsdrecon.plan import (
+    Partition,
+    PlannedJob,
+    draw_files,
+    draw_jobs,
+    draw_rules,
+    longest_path,
+    mermaid,
+    partition_of,
+    planned_jobs,
+    rule_edges,
+    rule_table,
+    totals,
+)
+from workflow_runs import ROOT
+
+PARTITIONS = Partition.of_profile(
+    yaml.safe_load((ROOT / "profiles/slurm/partitions.yaml").read_text())["partitions"]
+)
+
+
+def job(rule, inputs="", outputs="", **asked):
+    facts = {
+        "stage": "one",
+        "label": "subject=subj01",
+        "threads": 2,
+        "mem_mb": 1000,
+        "runtime": 30,
+        "gpu": 0,
+        "local": False,
+        "benchmark": f"{rule}.tsv",
+    }
+    return PlannedJob(rule, inputs=(*inputs,), outputs=(*outputs,), **{**facts, **asked})
+
+
+JOBS = [
+    job("a", "", "x", runtime=60),
+    job("b", "x", "y", gpu=1, stage="two", threads=4),
+    job("c", "xy", "z"),
+    job("d", "x", "w", local=True, runtime=0),
+]
+
+
+def test_arrows_that_a_longer_way_implies_are_left_out():
+    assert rule_edges(JOBS) == [("a", "b"), ("a", "d"), ("b", "c")]
+
+
+def test_arrows_of_rules_in_a_circle_stay():
+    """Rules that serve two systems one after the other; no job waits for itself."""
+    jobs = [job("gather", "a", "b"), job("draw", "b", "c"), job("gather", "c", "d")]
+    assert rule_edges(jobs) == [("draw", "gather"), ("gather", "draw")]
+
+
+def test_totals_are_sums_of_what_the_rules_ask_for(tmp_path):
+    (tmp_path / "b.tsv").write_text("s\tmax_rss\n1800\t-\n")
+    found = totals(JOBS, tmp_path)
+    assert found["jobs"] == 4
+    assert found["jobs_on_nodes"] == 3
+    assert found["core_hours"] == pytest.approx(2 * 1 + 4 * 0.5 + 2 * 0.5)
+    assert found["gpu_hours"] == pytest.approx(0.5)
+    assert found["longest_path"] == "a → b → c"
+    assert found["longest_path_h"] == pytest.approx(2)
+    assert (found["jobs_measured"], found["gpu_hours_measured"]) == (1, pytest.approx(0.5))
+    assert found["core_hours_measured"] == pytest.approx(2)
+
+
+def test_longest_path_follows_the_cost():
+    jobs = [job("a", "", "x"), job("b", "", "y"), job("c", "xy", "z")]
+    assert longest_path(jobs, [1, 5, 1]) == [1, 2]
+    assert longest_path(jobs, [6, 5, 1]) == [0, 2]
+
+
+def test_table_has_a_row_a_rule_with_what_was_measured(tmp_path):
+    (tmp_path / "a.tsv").write_text("s\tmax_rss\n12.5\t400.0\n")
+    rows = {row["rule"]: row for row in rule_table(JOBS, PARTITIONS, tmp_path)}
+    assert rows["a"]["median_s"] == 12.5
+    assert rows["a"]["peak_mb"] == 400
+    assert rows["b"]["median_s"] is None
+    assert [rows[rule]["partition"] for rule in "abd"] == ["cpu", "gpu", "local"]
+
+
+def test_drawings_need_no_display_and_mark_stages_and_gpus(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    svg = draw_rules(JOBS).decode()
+    assert all(f">{text}</text>" in svg for text in ("a", "b", "c", "one", "two"))
+    assert svg.count("#fbd3b0") == 1
+    assert b"subj01" in draw_files([job("a", "", ["subj01.h5"])], "subj01")
+    assert draw_jobs(JOBS, "subj01").count(b'<g id="node') == 4
+    text = mermaid(JOBS)
+    assert "subgraph stage_two[two]\n    b:::gpu\n  end" in text
+    assert "a --> c" not in text
+
+
+@pytest.fixture(scope="module")
+def full():
+    program = ROOT / "workflow/planned_jobs.py"
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return planned_jobs(program, config)
+
+
+def test_every_job_of_a_full_run_finds_a_partition(full):
+    for one in full:
+        if one.outputs:
+            assert partition_of(one, PARTITIONS) in {"cpu", "gpu", "local"}, one
+            assert bool(one.gpu) == (partition_of(one, PARTITIONS) == "gpu"), one
+
+
+def test_second_and_third_attempts_find_a_partition(full):
+    """Memory and time grow with each of the attempts that the profile allows."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    for one in full:
+        for attempt in range(1, profile["retries"] + 2):
+            grown = {"mem_mb": one.mem_mb * attempt, "runtime": one.runtime * attempt}
+            again = PlannedJob(**{**one.__dict__, **grown})
+            assert partition_of(again, PARTITIONS) != "none", (one.rule, attempt)
+
+
+def test_every_job_on_a_node_says_what_it_needs_and_is_measured(full):
+    for one in full:
+        if not one.local:
+            assert one.benchmark, one.rule
+            assert one.mem_mb >= 1000, one.rule
+            assert one.runtime >= 5, one.rule
+
+
+def test_stages_with_a_gpu_are_cut_into_shards(full):
+    """N GPUs share the model stages of one subject: N jobs that wait for none of each other."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for rule in {one.rule for one in full if one.gpu and "shard=" in one.label}:
+        own = [one for one in full if one.rule == rule and "subject=subj01" in one.label]
+        assert len(own) % config["shards"] == 0, rule
+        made = {path for one in own for path in one.outputs}
+        first = [one for one in own if one.label.endswith(f"shard=1-of-{config['shards']}")]
+        assert len(first) * config["shards"] == len(own), rule
+        assert not any(made & set(one.inputs) for one in own), rule
+
+
+def test_readme_shows_the_graph_and_the_table_of_reruns():
+    """``make readme`` writes them."""
+    text = readme_parts.README.read_text()
+    assert readme_parts.written(text) == text
+
+
+def test_records_are_read_as_they_were_written():
+    facts = json.loads(json.dumps({**JOBS[0].__dict__, "params": {}}))
+    assert PlannedJob.from_mapping(facts) == JOBS[0]

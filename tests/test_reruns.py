@@ -1,0 +1,205 @@
+"""A change reruns what it touches, and nothing else: one finished run, many changes, dry runs.
+
+``CHANGES`` is the table of the README; ``make readme`` writes it there.
+"""
+
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from job_graph import Job, planned_jobs
+from tiny_runs import OVERLAYS
+from workflow_runs import ROOT, snakemake
+
+LIBRARY = "workflow/scripts/nsdrecon"
+NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
+ANOTHER = {**NETWORKS[0], "name": "CLIP (another)"}
+VDVAE = "workflow/demo_models/vdvae/vdvae.th"
+# Drawn or printed from the whole configuration, so any setting reruns them; cheap, and on no node.
+ABOUT_THE_RUN = {"dag", "usage", "report"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change and the jobs that it touches; what is made from their files follows by itself.
+
+    Parameters
+    ----------
+    what, touched : for the README; rules by name, what follows them is not named.
+    starts : is a job touched?
+    settings : laid over the configuration of the finished run.
+    edits : files, with what is appended to each; nothing appended is a touch.
+    """
+
+    what: str
+    touched: str
+    starts: Callable[[Job], bool]
+    settings: dict = field(default_factory=dict)
+    edits: dict[str, str] = field(default_factory=dict)
+
+
+def rules(*names: str, where: str = "") -> Callable[[Job], bool]:
+    return lambda job: job.rule in names and where in job.label
+
+
+def nothing(job: Job) -> bool:
+    return False
+
+
+CODE = "\nADDED = 1\n"
+CHANGES = [
+    Change("nothing", "nothing", nothing),
+    Change(
+        "a script (`train_stimuli.py`)",
+        "`train_stimuli`",
+        rules("train_stimuli"),
+        edits={"workflow/scripts/train_stimuli.py": CODE},
+    ),
+    Change(
+        "a library module that two rules use (`betas.py`)",
+        "`session_betas`, `average_betas`",
+        rules("session_betas", "average_betas"),
+        edits={f"{LIBRARY}/betas.py": CODE},
+    ),
+    Change(
+        "a comment in a module that all rules use (`store.py`)",
+        "nothing",
+        nothing,
+        edits={f"{LIBRARY}/store.py": "\n# A remark.\n"},
+    ),
+    Change(
+        "one ridge penalty (`regression.alpha.sd-text`)",
+        "`weights` of that feature",
+        rules("weights", "weightless_predictions", where="feature=sd-text"),
+        settings={"regression": {"alpha": {"sd-text": 1000}}},
+    ),
+    Change(
+        "the guidance scale (`stage2.guidance`)",
+        "`diffusion_images`",
+        rules("diffusion_images"),
+        settings={"stage2": {"guidance": 2.0}},
+    ),
+    Change(
+        "a subject added (`subjects`)",
+        "all jobs of that subject; the tables",
+        lambda job: "subject=subj02" in job.label,
+        settings={"subjects": [1, 2]},
+    ),
+    Change(
+        "a session added (`nsd.sessions`)",
+        "`trials`; the new session alone is read",
+        lambda job: job.rule == "trials" or "session=03" in job.label,
+        settings={"nsd": {"sessions": [1, 2, 3]}},
+    ),
+    Change(
+        "a metric added (`evaluation.networks`)",
+        "`evaluation`, `floors_evaluation` and the tables",
+        rules("evaluation", "floors_evaluation", "metrics", "metrics_figure"),
+        settings={"evaluation": {"networks": [*NETWORKS, ANOTHER]}},
+    ),
+    Change(
+        "a system added (`systems`)",
+        "jobs of that system; the tables",
+        lambda job: "system=sd-ddpm" in job.label,
+        settings={"systems": ["vdvae", "sd-ddim", "vd-ddpm", "sd-ddpm"]},
+    ),
+    Change(
+        "files touched, or checked out again",
+        "nothing",
+        nothing,
+        edits={
+            "workflow/scripts/weights.py": "",
+            f"{LIBRARY}/store.py": "",
+            "config/config.yaml": "",
+            "results/subj01/betas/train.h5": "",
+        },
+    ),
+    Change(
+        "a weights file replaced (`vdvae.th`)",
+        "`model_check`, and with it every model's stages; `manifest`",
+        lambda job: VDVAE in job.inputs,
+        edits={VDVAE: "another file"},
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    """A copy of the finished run, to make changes in."""
+    return Path(shutil.copytree(tiny, tmp_path_factory.mktemp("reruns") / "p", symlinks=True))
+
+
+def dry_run(project: Path, overlays: tuple) -> Counter:
+    """How many jobs of each rule a run would start."""
+    done = snakemake(project, "-n", "--profile", "profiles/demo", overlays=overlays)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", said, flags=re.M | re.S)
+    assert bool(table) != ("Nothing to be done" in said)
+    lines = table.group(1).splitlines() if table else []
+    counts = Counter({rule: int(count) for rule, count in map(str.split, lines)})
+    counts.pop("all", None)
+    return counts
+
+
+def expected(project: Path, jobs: list[Job], change: Change, before: list[Job]) -> Counter:
+    """The touched jobs, everything made from them, and what has to make their temporary files."""
+    known = {job.outputs: job for job in before}
+    chosen = set()
+    for number, job in enumerate(jobs):
+        new_files = job.outputs not in known or set(job.inputs) != set(known[job.outputs].inputs)
+        about = bool(change.settings) and job.rule in ABOUT_THE_RUN
+        if job.outputs and (change.starts(job) or new_files or about):
+            chosen.add(number)
+    maker = {path: number for number, job in enumerate(jobs) for path in job.outputs}
+    while True:
+        made = {path for number in chosen for path in jobs[number].outputs}
+        grown = chosen | {
+            number for number, job in enumerate(jobs) if job.outputs and made & set(job.inputs)
+        }
+        needed = {path for number in grown for path in jobs[number].inputs}
+        grown |= {maker[path] for path in needed if path in maker and not (project / path).exists()}
+        if grown == chosen:
+            return Counter(jobs[number].rule for number in chosen)
+        chosen = grown
+
+
+@pytest.fixture(scope="module")
+def before(finished):
+    return planned_jobs(finished, configfiles(finished, OVERLAYS))
+
+
+def configfiles(project: Path, overlays: tuple) -> list[str]:
+    paths = []
+    for number, overlay in enumerate(overlays):
+        if isinstance(overlay, dict):
+            (project / f"plan-{number}.yaml").write_text(yaml.safe_dump(overlay))
+            overlay = f"plan-{number}.yaml"
+        paths.append(overlay)
+    return paths
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.what for change in CHANGES])
+def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
+    overlays = (*OVERLAYS, change.settings) if change.settings else OVERLAYS
+    jobs = planned_jobs(finished, configfiles(finished, overlays)) if change.settings else before
+    wanted = expected(finished, jobs, change, before)
+    states = {name: (finished / name).stat() for name in change.edits}
+    contents = {name: (finished / name).read_bytes() for name in change.edits}
+    try:
+        for name, added in change.edits.items():
+            with (finished / name).open("ab") as stream:
+                stream.write(added.encode())
+            os.utime(finished / name)
+        assert dry_run(finished, overlays) == wanted
+    finally:
+        for name, state in states.items():
+            (finished / name).write_bytes(contents[name])
+            os.utime(finished / name, ns=(state.st_atime_ns, state.st_mtime_ns))

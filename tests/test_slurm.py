@@ -1,0 +1,98 @@
+"""The workflow on a real SLURM: every rule, through ``snakemake --profile slurm``."""
+
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from job_graph import planned_jobs
+from slurm_cluster import cluster_or_skip
+from tiny_runs import OVERLAYS
+from workflow_runs import ROOT, copy_project, environment, snakemake_command
+
+# One poll a second, and one thread a job as in the demo: this machine has few cores.
+FAST = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--jobs", "6")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with cluster_or_skip(tmp_path_factory.mktemp("cluster") / "slurm") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return copy_project(tmp_path_factory.mktemp("slurm") / "project")
+
+
+@pytest.fixture(scope="module")
+def planned(project):
+    command = snakemake_command(project, overlays=OVERLAYS)
+    return planned_jobs(project, command[command.index("--configfile") + 1 :])
+
+
+@pytest.fixture(scope="module")
+def run(cluster, project):
+    """What the scheduler keeps of a whole run that has ended well, and the seconds it took."""
+    threads = yaml.safe_load((ROOT / "profiles/demo/config.yaml").read_text())["set-threads"]
+    threads = [f"{rule}={number}" for rule, number in threads.items()]
+    command = snakemake_command(
+        project, "--profile", "slurm", *FAST, "--set-threads", *threads, overlays=OVERLAYS
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return cluster.records(project), time.perf_counter() - start
+
+
+@pytest.fixture(scope="module")
+def records(run):
+    return run[0]
+
+
+def test_the_run_takes_less_than_twelve_minutes(run):
+    assert run[1] < 12 * 60
+
+
+def test_every_rule_ran_where_it_belongs(records, planned):
+    """GPU rules on a node with GPUs and with a GPU of their own, all others on CPU nodes."""
+    on_nodes = {job.rule: job.resources.get("gpu", 0) for job in planned if not job.local}
+    assert sum(map(bool, on_nodes.values())) >= 5
+    assert {record.rule for record in records} == set(on_nodes)
+    for record in records:
+        wanted = on_nodes[record.rule]
+        assert record.gpus == wanted, record
+        assert record.partition == ("gpu" if wanted else "cpu"), record
+        assert record.nodes[:3] == record.partition, record
+        assert record.state == "COMPLETED", record
+
+
+def test_each_job_was_submitted_once(records, planned):
+    ran = sorted(record.rule for record in records)
+    assert ran == sorted(job.rule for job in planned if not job.local)
+
+
+def test_results_are_those_of_a_local_run(records, project, tiny):
+    """Byte for byte: tables, arrays and pictures."""
+    kept = {".h5", ".tsv", ".md", ".png", ".txt"}
+    names = {
+        path.relative_to(tiny)
+        for path in (tiny / "results").rglob("*")
+        if path.suffix in kept and not {"benchmarks", "dag"} & set(path.parts)
+    }
+    assert len(names) > 40
+    different = [n for n in names if (tiny / n).read_bytes() != (project / n).read_bytes()]
+    assert different == []
+
+
+def test_nothing_half_written_is_left(records, project):
+    assert not list((project / "results").rglob(".partial-*"))
+    assert not list((project / "results").rglob("shards/*.h5"))
+
+
+def test_every_job_has_a_log_of_its_own(records, project):
+    logs = {path.stem for path in (project / "logs/slurm").rglob("*.log")}
+    assert {record.job for record in records} <= logs

@@ -1,0 +1,23 @@
+"""The whole workflow at its smallest: every rule, one subject, in about two minutes."""
+
+from __future__ import annotations
+
+# Laid over config/demo.yaml.
+TINY = {
+    "subjects": [1],
+    "systems": ["vdvae", "sd-ddim", "vd-ddpm"],
+    "oracles": ["oracle-vdvae"],
+    "nsd": {"sessions": [1, 2]},
+    "simulation": {
+        "subjects": [{"shape": [14, 16, 12], "n_voxels": 300}] * 2,
+        "n_sessions": 3,
+        "trials_per_session": 60,
+        "n_shared": 12,
+        "n_unique": 60,
+        "n_dropout_voxels": 0,
+    },
+    "latents": {"vdvae_layers": 4},
+    "stage2": {"steps": 4},
+    "evaluation": {"bootstrap": 100},
+}
+OVERLAYS = ("config/demo.yaml", TINY)

@@ -1,0 +1,60 @@
+"""Print the jobs that Snakemake plans for a configuration, as if nothing had been computed (JSON).
+
+Usage: python workflow/planned_jobs.py [CONFIGFILE ...]
+
+Always in a process of its own: Snakemake keeps state between calls.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.api import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    ResourceSettings,
+    SnakemakeApi,
+)
+
+RESOURCES = ("mem_mb", "runtime", "gpu")
+
+
+def main(configfiles: list[str]) -> None:
+    with SnakemakeApi(OutputSettings(verbose=False)) as api:
+        workflow = api.workflow(
+            # Threads are cut down to the cores there are.
+            resource_settings=ResourceSettings(cores=10_000),
+            config_settings=ConfigSettings(configfiles=[Path(path) for path in configfiles]),
+            snakefile=Path("workflow/Snakefile"),
+        )
+        # There is no public way to ask for the jobs.
+        planned = workflow.dag(DAGSettings(forceall=True)).workflow_api._workflow
+        planned._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
+        planned._build_dag()
+        # Given in the order of the rules, so that everything made from them is the same each time.
+        order = {rule.name: number for number, rule in enumerate(planned.rules)}
+        # Asked for by name: without an executor for a cluster every job counts as local.
+        jobs = [_facts(job, job.rule.name in planned._localrules) for job in planned.dag.jobs]
+    jobs.sort(key=lambda job: (order[job["rule"]], job["label"], job["outputs"]))
+    print(json.dumps(jobs))
+
+
+def _facts(job, local: bool) -> dict:
+    asked = {name: job.resources.get(name) for name in RESOURCES}
+    return {
+        "rule": job.rule.name,
+        "stage": Path(str(job.rule.snakefile)).stem,
+        "label": ", ".join(f"{name}={value}" for name, value in job.wildcards_dict.items()),
+        "inputs": list(map(str, job.input)),
+        "outputs": list(map(str, job.output)),
+        "params": {name: repr(value) for name, value in job.params.items()},
+        "threads": job.threads,
+        **{name: value if isinstance(value, int) else 0 for name, value in asked.items()},
+        "local": local,
+        "benchmark": str(job.benchmark) if job.benchmark else None,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

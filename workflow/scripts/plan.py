@@ -1,0 +1,23 @@
+"""Write what the run asks for, rule by rule and in all, and what has been measured so far."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from nsdrecon.logs import job_log
+from nsdrecon.plan import Partition, format_amount, planned_jobs, rule_table, totals
+from nsdrecon.store import whole_file, write_table
+
+with job_log(snakemake.log[0], snakemake.rule) as log:
+    jobs = planned_jobs(snakemake.input.program, snakemake.params.config)
+    partitions = yaml.safe_load(Path(snakemake.input.partitions).read_text(encoding="utf-8"))
+    rules = rule_table(jobs, Partition.of_profile(partitions["partitions"]), Path())
+    whole = totals(jobs, Path())
+    write_table(snakemake.output.rules, pd.DataFrame(rules))
+    write_table(snakemake.output.totals, pd.DataFrame(whole.items(), columns=["what", "amount"]))
+    with whole_file(snakemake.output.text) as partial:
+        lines = [f"{what:>20}: {format_amount(amount)}" for what, amount in whole.items()]
+        table = pd.DataFrame(rules).to_string(index=False, na_rep="–")
+        partial.write_text(f"{table}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    log.info("%d jobs, %d of them measured", whole["jobs"], whole["jobs_measured"])
