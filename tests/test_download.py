@@ -30,6 +30,7 @@ SIMULATED = {
     "subjects": [1],
     "systems": ["vdvae"],
     "oracles": [],
+    "evaluation": {"categories": None, "holdout": []},
     "nsd": {"sessions": [1], "keep_raw": True},
     "simulation": {
         "subjects": [{"shape": [20, 24, 18], "n_voxels": 900}],

@@ -27,6 +27,9 @@ ARCHITECTURE = {
 SUBJECTS = [f"subj{number:02d}" for number in config["subjects"]]
 # Stage 2 starts from the VDVAE's images, so that system is always there.
 SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
+# Analyses of systems that a run does not have are left out.
+for analysis in ("repeats", "holdout"):
+    config["evaluation"][analysis] = [s for s in config["evaluation"][analysis] if s in SYSTEMS]
 # Which of several samples is kept is a matter of predicted vision features, whatever the backbone.
 SEVERAL = [s for s in SYSTEMS if s != "vdvae" and config["stage2"]["samples"] > 1]
 CHOICE = ["vd-vision"] if SEVERAL else []

@@ -245,7 +245,7 @@ rule preflight:
     params:
         code=code("preflight"),
         cfg=settings("nsd.root", "nsd.s3", "nsd.terms_accepted"),
-        files=planned_files(),
+        files=lambda wildcards: planned_files(),
         images=planned_images(),
         models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),
         voxels=planned_voxels(),

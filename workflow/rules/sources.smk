@@ -41,16 +41,23 @@ def shared_files():
     return [nsd(layout.DESIGN), *table, images]
 
 
+def features():
+    """The features that a run extracts: for systems, for oracles, for categories of images."""
+    evaluation = config["evaluation"]
+    grouped = evaluation["categories"] is not None or evaluation["holdout"]
+    return [*FEATURES, *ORACLE_FEATURES, *([CAPTIONS] if grouped else [])]
+
+
 def needs_captions():
     """Whether a run looks at captions at all."""
-    return any("text" in feature for feature in [*FEATURES, *ORACLE_FEATURES])
+    return any("text" in feature for feature in features())
 
 
 def models():
     """Files and folders of the models that a run needs, as two lists."""
     files, folders = [config["models"]["vdvae"]["checkpoint"]], []
-    for model in USED_BACKBONES.values():
-        folders += [model["folder"], model["vae_folder"]]
+    for name in dict.fromkeys(FEATURE_MODELS[f] for f in features() if f in FEATURE_MODELS):
+        folders += [config["models"][name]["folder"], config["models"][name]["vae_folder"]]
     for network in NETWORKS:
         kind = files if Path(network["weights"]).suffix in WEIGHTS else folders
         kind.append(network["weights"])
