@@ -50,8 +50,8 @@ STEPS = {
     "autoencoder": 6_000,
     "clip": 600,
     "stable-diffusion": 9_000,
-    "vdvae": 2_400,
-    "versatile-diffusion": 3_600,
+    "vdvae": 2_200,
+    "versatile-diffusion": 2_400,
 }
 #: Scenes and settings of the samples that the figures are made of.
 N_SAMPLES = 200
