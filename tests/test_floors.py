@@ -326,10 +326,7 @@ def test_retrieval_needs_identification():
 def test_samples_that_agree_and_samples_that_do_not(tmp_path):
     write_system(tmp_path / "close.h5", TEST_ID, samples=3, noise=10)
     write_system(tmp_path / "far.h5", TEST_ID, samples=3, noise=200)
-    close, far = (
-        sample_agreement(tmp_path / f"{name}.h5", tmp_path / f"{name}.tsv")
-        for name in ("close", "far")
-    )
+    close, far = (sample_agreement(tmp_path / f"{name}.h5") for name in ("close", "far"))
     assert close["nsd_id"].tolist() == sorted(TEST_ID)
     assert close["PixCorr"].min() > 0.95
     assert far["PixCorr"].max() < 0.6
@@ -339,4 +336,4 @@ def test_samples_that_agree_and_samples_that_do_not(tmp_path):
 def test_one_sample_cannot_agree(tmp_path):
     write_system(tmp_path / "made.h5", TEST_ID)
     with pytest.raises(InputError, match="found 1 sample"):
-        sample_agreement(tmp_path / "made.h5", tmp_path / "out.tsv")
+        sample_agreement(tmp_path / "made.h5")

@@ -25,6 +25,7 @@ CONTRASTS = {
 METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in CONTRASTS.values())]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
+TABLES += ["samples.tsv"] if SEVERAL else []
 TABLES += [f"{name}.tsv" for name in ("repeats", "holdout") if config["evaluation"][name]]
 MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
 REPEATS = list(range(1, MAX_REPEATS + 1))
@@ -223,6 +224,29 @@ rule metrics:
         "Tables of metrics"
     script:
         "../scripts/metrics.py"
+
+
+rule sample_agreement:
+    """How much the samples of one image agree with each other, without the ground truth."""
+    input:
+        expand("results/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=SEVERAL),
+    output:
+        "results/tables/samples.tsv",
+    log:
+        "logs/sample_agreement.log",
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(120),
+    params:
+        code=code("sample_agreement"),
+        cfg=settings("evaluation.bootstrap", "seed"),
+    message:
+        "Agreement of samples"
+    script:
+        "../scripts/sample_agreement.py"
 
 
 rule repeats_betas:

@@ -14,7 +14,7 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.metrics import grey, n_way_accuracy, row_correlation, ssim
 from nsdrecon.evaluation.statistics import bootstrap_mean
 from nsdrecon.logs import progress
-from nsdrecon.store import ID, dataset, open_h5, unique_ids, write_table
+from nsdrecon.store import ID, dataset, open_h5, unique_ids
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def retrieval_table(
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
 
 
-def sample_agreement(reconstructions: str | Path, output: str | Path) -> pd.DataFrame:
+def sample_agreement(reconstructions: str | Path) -> pd.DataFrame:
     """How much the samples of one image agree with each other, without the ground truth.
 
     Samples that differ in what the responses leave open are honest; samples that differ in
@@ -125,8 +125,6 @@ def sample_agreement(reconstructions: str | Path, output: str | Path) -> pd.Data
     ----------
     reconstructions
         HDF5 of one system, ``images`` (n, samples, size, size, 3), at least two samples.
-    output
-        Table, written all or nothing.
 
     Returns
     -------
@@ -165,6 +163,5 @@ def sample_agreement(reconstructions: str | Path, output: str | Path) -> pd.Data
                 }
             )
     table = pd.DataFrame(rows)
-    write_table(output, table)
     logger.info("mean PixCorr between samples: %.3f", table["PixCorr"].mean())
     return table

@@ -1,0 +1,19 @@
+"""How much the samples of one image agree, for every system that draws several."""
+
+from nsdrecon.evaluation.retrieval import sample_agreement
+from nsdrecon.evaluation.statistics import metrics_table
+from nsdrecon.logs import job_log
+from nsdrecon.store import write_table
+
+with job_log(snakemake.log[0], snakemake.rule) as log:
+    cfg = snakemake.params.cfg
+    tables = [
+        sample_agreement(path)
+        .drop(columns="n_samples")
+        .assign(protocol="between samples", sample=0, undefined="")
+        for path in snakemake.input
+    ]
+    means = metrics_table(tables, resamples=cfg["evaluation.bootstrap"], seed=cfg["seed"])
+    columns = ["subject", "system", "metric", "mean", "ci_low", "ci_high", "n_images"]
+    write_table(snakemake.output[0], means[columns])
+    log.info("%d rows of %d systems and subjects", len(means), len(tables))
