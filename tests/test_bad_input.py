@@ -108,7 +108,13 @@ def widen_vdvae(path):
             "decoder.out_net.out_conv.weight",
         ),
         # Stage 2 comes hours later at full size; its model is looked at before all else.
-        (UNET, truncate, "nii.gz", "results/data/models.tsv", "expected a UNet2DConditionModel"),
+        (
+            UNET,
+            truncate,
+            "nii.gz",
+            "results/data/models/stable_diffusion.tsv",
+            "expected a UNet2DConditionModel",
+        ),
     ],
     ids=[
         "truncated NIfTI",

@@ -123,7 +123,7 @@ CHANGES = [
     ),
     Change(
         "a weights file replaced (`vdvae.th`)",
-        "`model_check`, and with it every model's stages; `manifest`",
+        "`vdvae_latents`, `vdvae_images`; `manifest`",
         lambda job: VDVAE in job.inputs,
         edits={VDVAE: "another file"},
     ),

@@ -39,12 +39,6 @@ ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["o
 ORACLE_FEATURES = list(
     dict.fromkeys(["vdvae", *(f for s in ORACLES for f in GUIDANCE[s.removeprefix("oracle-")])])
 )
-# Folders of the diffusion models that the systems use; each has a feature that is made with it.
-USED_BACKBONES = {
-    FEATURE_MODELS[feature]: config["models"][FEATURE_MODELS[feature]]
-    for feature in [*FEATURES, *ORACLE_FEATURES]
-    if feature in FEATURE_MODELS
-}
 TITLES = {
     "vdvae": "VDVAE (stage 1)",
     "sd-ddpm": "Stable Diffusion, DDPM",

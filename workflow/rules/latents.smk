@@ -3,18 +3,18 @@
 
 
 rule model_check:
-    """Every configured model, loaded once: one that does not fit fails here, not after the regression."""
+    """A diffusion model, loaded once: one that does not fit fails here, not after the regression."""
     input:
-        checkpoint=config["models"]["vdvae"]["checkpoint"],
-        folders=[
-            folder_files(path) for folders in USED_BACKBONES.values() for path in folders.values()
-        ],
+        folder=lambda wildcards: folder_files(config["models"][wildcards.model]["folder"]),
+        vae=lambda wildcards: folder_files(config["models"][wildcards.model]["vae_folder"]),
     output:
-        "results/data/models.tsv",
+        "results/data/models/{model}.tsv",
     log:
-        "logs/model_check.log",
+        "logs/model_check/{model}.log",
     benchmark:
-        "results/benchmarks/model_check.tsv"
+        "results/benchmarks/model_check/{model}.tsv"
+    wildcard_constraints:
+        model="|".join(BACKBONES.values()),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
@@ -23,10 +23,9 @@ rule model_check:
         runtime=scaled(30),
     params:
         code=code("model_check"),
-        architecture=ARCHITECTURE,
-        backbones=USED_BACKBONES,
+        folders=lambda wildcards: config["models"][wildcards.model],
     message:
-        "Check of the models"
+        "Check of {wildcards.model}"
     script:
         "../scripts/model_check.py"
 
@@ -62,7 +61,6 @@ rule vdvae_latents:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
-        checked="results/data/models.tsv",
     output:
         temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:
@@ -103,7 +101,7 @@ rule text_features:
         stimulus_table=nsd(layout.STIMULUS_TABLE),
         captions=config["nsd"]["captions"],
         model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
-        checked="results/data/models.tsv",
+        checked=lambda wildcards: f"results/data/models/{FEATURE_MODELS[wildcards.feature]}.tsv",
     output:
         temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
@@ -137,7 +135,7 @@ rule vision_features:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         model=lambda wildcards: folder_files(feature_model("vd-vision")),
-        checked="results/data/models.tsv",
+        checked="results/data/models/versatile_diffusion.tsv",
     output:
         temp("results/{subject}/{latents}/vd-vision/shards/{shard}.h5"),
     log:
