@@ -14,7 +14,6 @@ TINY = {
         "trials_per_session": 60,
         "n_shared": 12,
         "n_unique": 60,
-        "n_dropout_voxels": 0,
     },
     "latents": {"vdvae_layers": 4},
     "stage2": {"steps": 4},

@@ -1,18 +1,24 @@
 """Figure of all subjects: noise ceilings of the averaged test responses."""
 
+import numpy as np
+
 from nsdrecon.evaluation.ceilings import noise_ceiling
 from nsdrecon.figures import noise_ceiling_figure, write_caption
 from nsdrecon.logs import job_log
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.volumes import Voxels, read_map
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job_log(snakemake.log[0], snakemake.rule) as log:
     ceilings = {}
     for subject, betas, ncsnr in zip(
         snakemake.params.subjects, snakemake.input.betas, snakemake.input.ncsnr, strict=True
     ):
         with open_h5(betas) as file:
             voxels, repeats = Voxels.of(file), dataset(file, "repeats")[()]
-        ceilings[subject] = noise_ceiling(read_map(ncsnr, voxels), repeats)
+        values = read_map(ncsnr, voxels)
+        # The maps cover all sessions: a voxel that fell silent in one not used here has no value.
+        known = np.isfinite(values)
+        log.info("%s: %d of %d voxels have no ncsnr", subject, (~known).sum(), len(values))
+        ceilings[subject] = noise_ceiling(values[known], repeats)
     caption = noise_ceiling_figure(ceilings, snakemake.output.figure)
     write_caption(snakemake.output.caption, caption)
