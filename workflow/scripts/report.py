@@ -70,12 +70,13 @@ def score_tables(config: dict) -> list[Table]:
     rules = protocol(config["evaluation"]["protocol"])
     columns = columns_for(configured_metrics(rules, params.networks))
     layout = Layout(params.systems, params.floors, params.ceilings)
+    names = metrics["subject"].unique()
     tables = [
         Table(
             readable(metrics, subject, columns, layout),
             f"{subject}: mean over test images with 95 % interval, protocol {rules.name}.",
         )
-        for subject in reversed(metrics["subject"].unique())
+        for subject in [*names[-1:], *names[:-1]]  # what is pooled comes first
     ]
     if not contrasts.empty:
         pooled = contrasts[contrasts["subject"] == contrasts["subject"].iloc[-1]]
