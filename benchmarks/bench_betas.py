@@ -12,14 +12,14 @@ import argparse
 import gzip
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+from benchmarks import environment
+
 SHAPE = (81, 104, 83)  # subject 1, func1pt8mm
 N_TRIALS = 750
 N_VOXELS = 15_724  # of nsdgeneral
@@ -64,7 +64,7 @@ def _in_own_process(task: str, folder: str, n_trials: int) -> dict:
     """Run one of the tasks below in a new process; what it returns."""
     done = subprocess.run(
         [sys.executable, __file__, task, folder, str(n_trials)],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -16,8 +16,9 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import environment
+
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ROOT / "workflow" / "scripts"
 FOLDER = ROOT / "workflow" / "demo_models" / "stable-diffusion"
 STEPS, STRENGTH, GUIDANCE = 50, 0.75, 7.5
 BASELINE = "diffusers pipeline, batch 1, float32"
@@ -60,7 +61,7 @@ def _in_own_process(side: str, arguments: argparse.Namespace) -> dict:
     task = [side, str(arguments.folder), str(arguments.images), str(arguments.threads)]
     done = subprocess.run(
         [sys.executable, __file__, *task],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
     )

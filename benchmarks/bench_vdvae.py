@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+from benchmarks import environment
+
 N_LAYERS = 31
 PUBLISHED_BATCH = 30
 SIDES = {
@@ -69,7 +69,7 @@ def _in_own_process(task: str, folder: Path, arguments: argparse.Namespace) -> d
     numbers = [arguments.images, arguments.batch, arguments.repeats]
     done = subprocess.run(
         [sys.executable, __file__, task, str(folder), arguments.device, *map(str, numbers)],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
