@@ -152,7 +152,7 @@ def test_images_already_here_are_kept_and_others_are_not_mistaken_for_them(proxy
 )
 def test_other_layouts_are_refused(server, tmp_path, images, options, found):
     server.put("other", brick(tmp_path, images, **options))
-    with pytest.raises(InputError, match=rf"other:/imgBrick: found .*{found}.*source: whole"):
+    with pytest.raises(InputError, match=rf"other:/imgBrick: found .*{found}.*nsd.stimuli: whole"):
         download_stimuli_by_ranges(bucket(server.url), "other", SEEN, tmp_path / "stimuli.h5")
     assert not (tmp_path / "stimuli.h5").exists()
 
