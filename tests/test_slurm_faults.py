@@ -22,6 +22,11 @@ from workflow_runs import environment, snakemake_command
 FAULTS = Path(__file__).parent / "faults"
 FIRST, LAST = "results/subj01/betas/test.h5", "results/subj01/betas/train.h5"
 SESSION = "results/subj01/betas/sessions/02.h5"
+# Temporary: removed when its voxels were cut out, so it is made again for the session.
+VOLUME = (
+    "resources/nsd/nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/"
+    "betas_session02.nii.gz"
+)
 OPTIONS = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 
 
@@ -75,7 +80,7 @@ class Run:
         for name, content in self.wanted.items():
             assert (self.folder / name).read_bytes() == content, name
         written = (self.folder / "written.txt").read_text().split()
-        assert sorted(written) == sorted([SESSION, FIRST, FIRST, LAST, LAST])
+        assert sorted(written) == sorted([VOLUME, SESSION, FIRST, FIRST, LAST, LAST])
         assert [record.state for record in self.jobs()] == states
         assert [record.state for record in self.jobs("session_betas")] == ["COMPLETED"]
 
@@ -110,7 +115,8 @@ def failed_once(run):
 def interrupted(run):
     run.start().struck()
     run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(60) != 0
+    # It ends after the status query it waits for; the plugin asks less and less often.
+    assert run.process.wait(240) != 0
     assert not (run.folder / LAST).exists()
     run.start().finish().check(["CANCELLED", "COMPLETED"])
 
