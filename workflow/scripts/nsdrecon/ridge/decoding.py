@@ -15,6 +15,7 @@ import torch
 
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
+from nsdrecon.ridge.linalg import product
 from nsdrecon.ridge.responses import (
     Responses,
     Standardisation,
@@ -237,7 +238,7 @@ class _Weights:
             columns = slice(start, min(start + block, n_targets))
             weights = torch.from_numpy(self.weights[:, columns]).to(standardised)
             scale = torch.from_numpy(self.scale[columns]).to(standardised)
-            yield columns, (standardised @ weights) * scale
+            yield columns, product(standardised, weights) * scale
 
 
 @contextmanager

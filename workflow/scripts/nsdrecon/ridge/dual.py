@@ -28,8 +28,7 @@ from typing import Literal, Protocol
 import torch
 
 from nsdrecon.errors import InputError
-
-_ROWS = 512  # rows of a Gram matrix at a time
+from nsdrecon.ridge.linalg import cholesky, cholesky_inverse, cholesky_solve, eigh, product
 
 Alpha = float | Literal["loo"]
 """A ridge penalty, or the choice of one by leave-one-out."""
@@ -70,16 +69,8 @@ def gram_matrix(
     Shape (n_samples, n_samples), float64.
     """
     gram = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=device)
-    starts = range(0, n_samples, _ROWS)
     for block in blocks:
-        for start in starts:
-            stop = min(start + _ROWS, n_samples)
-            # The lower triangle is enough.
-            gram[start:stop, :stop] += block[start:stop] @ block[:stop].T
-    for start in starts:
-        rows = slice(start, start + _ROWS)
-        gram[:start, rows] = gram[rows, :start].T
-        gram[rows, rows] = gram[rows, rows].tril() + gram[rows, rows].tril(-1).T
+        gram += product(block, block.T)
     return gram
 
 
@@ -122,9 +113,9 @@ class Factor:
         lifted = gram + lift / n_samples
         lifted.diagonal().add_(alpha)
         largest = float(lifted.diagonal().max())
-        lower, failed = torch.linalg.cholesky_ex(lifted)
-        smallest = float(lower.diagonal().min()) ** 2
-        if failed or smallest <= 8 * n_samples**0.5 * torch.finfo(precision).eps * largest:
+        lower = cholesky(lifted)
+        least = 8 * n_samples**0.5 * torch.finfo(precision).eps * largest
+        if lower is None or float(lower.diagonal().min()) ** 2 <= least:
             raise InputError(
                 "alpha",
                 found=f"{alpha:g}, with a Gram matrix of {n_samples} images that is singular",
@@ -134,11 +125,11 @@ class Factor:
 
     def apply(self, rows: torch.Tensor) -> torch.Tensor:
         """``rows @ G`` for rows (n_rows, n_samples) of mean 0, in their type."""
-        return torch.cholesky_solve(rows.T, self.lower.to(rows.dtype)).T
+        return cholesky_solve(rows.T, self.lower.to(rows.dtype)).T
 
     def inverse(self) -> torch.Tensor:
         """G, (n_samples, n_samples) float64; its rows and columns sum to 0."""
-        inverse = torch.cholesky_inverse(self.lower)
+        inverse = cholesky_inverse(self.lower)
         inverse -= 1 / (len(inverse) * self.constant)
         return inverse
 
@@ -158,7 +149,7 @@ class Spectrum:
         """The spectrum of a Gram matrix of centred features, float64."""
         # Far above all others, the constant vector is the last eigenvector and mixes with none.
         lift = 2 * float(gram.trace()) or 1.0
-        values, vectors = torch.linalg.eigh(gram + lift / len(gram))
+        values, vectors = eigh(gram + lift / len(gram))
         return cls(values[:-1].clamp(min=0), vectors[:, :-1])
 
     def to(self, dtype: torch.dtype) -> Spectrum:
@@ -193,12 +184,12 @@ def loo_squared_errors(
     Shape (n_alphas,), float64.
     """
     vectors = spectrum.vectors
-    rotated = vectors.T @ target_gram.to(vectors.dtype) @ vectors
+    rotated = product(product(vectors.T, target_gram.to(vectors.dtype)), vectors)
     errors = []
     for shrink in spectrum.filters(alphas).to(vectors.dtype):
         shrunk = vectors * shrink
         diagonal = (shrunk * vectors).sum(dim=1, dtype=torch.float64)
-        squares = ((shrunk @ rotated) * shrunk).sum(dim=1, dtype=torch.float64)
+        squares = (product(shrunk, rotated) * shrunk).sum(dim=1, dtype=torch.float64)
         errors.append((squares / diagonal**2).sum())
     return torch.stack(errors)
 
@@ -261,7 +252,7 @@ class OneAlpha:
             inverse = self.factor.inverse()
             inverse /= inverse.diagonal().clone()[:, None]
             self._residual_operator = inverse.to(targets.dtype)
-        residuals = self._residual_operator @ targets
+        residuals = product(self._residual_operator, targets)
         alpha = torch.full(targets.shape[1:], self.alpha, dtype=torch.float64)
         squares = (residuals**2).sum(dtype=torch.float64).reshape(1)
         return Solution(targets, residuals, alpha, squares)
@@ -275,21 +266,21 @@ class AlphaPerTarget:
         self.vectors = spectrum.vectors
         self.n_coordinates = self.vectors.shape[1]
         self.filters = spectrum.filters(alphas)
-        self.diagonals = self.filters @ (self.vectors**2).T.to(torch.float64)
+        self.diagonals = product(self.filters, (self.vectors**2).T.to(torch.float64))
 
     def operator(self, rows: torch.Tensor) -> torch.Tensor:
-        return rows @ self.vectors.to(rows.dtype)
+        return product(rows, self.vectors.to(rows.dtype))
 
     def solve(self, targets: torch.Tensor) -> Solution:
         vectors = self.vectors.to(targets.dtype)
         filters = self.filters.to(targets.dtype)
-        rotated = vectors.T @ targets
+        rotated = product(vectors.T, targets)
         best = torch.zeros_like(targets)
         least = torch.full_like(targets[0], torch.inf, dtype=torch.float64)
         choice = torch.zeros_like(least, dtype=torch.long)
         totals = []
         for index, (shrink, diagonal) in enumerate(zip(filters, self.diagonals, strict=True)):
-            residuals = vectors @ (shrink[:, None] * rotated)
+            residuals = product(vectors, shrink[:, None] * rotated)
             residuals /= diagonal[:, None].to(targets.dtype)
             errors = (residuals**2).sum(dim=0, dtype=torch.float64)
             better = errors < least

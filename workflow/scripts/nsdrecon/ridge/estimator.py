@@ -22,6 +22,7 @@ from nsdrecon.ridge.dual import (
     gram_matrix,
     loo_squared_errors,
 )
+from nsdrecon.ridge.linalg import product
 
 _TYPES = {"float32": torch.float32, "float64": torch.float64}
 _BLOCK = 2048  # columns whose products are summed in the arrays' own type
@@ -47,7 +48,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         pays for few samples and many targets.
     dtype
         Of products with features and targets, ``float32`` or ``float64``; the Gram matrix is summed
-        and factorised in float64 either way.
+        and factorised in float64 either way. Weights are applied in the type of what they decode.
     device
         Where to compute, such as ``cpu`` or ``cuda``.
 
@@ -123,7 +124,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if not self.compute_coef:
             self._dual = (features, solver, coordinates)
             return self
-        coef = (coordinates.T @ solver.operator(features.T).T).cpu().numpy()
+        coef = product(coordinates.T, solver.operator(features.T).T).cpu().numpy()
         intercept = (self._y_mean - coef @ self._x_mean.astype(coef.dtype)).astype(coef.dtype)
         self.coef_ = coef[0] if self._flat else coef
         self.intercept_ = intercept[0] if self._flat else intercept
@@ -133,14 +134,14 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Predictions, (n_samples,) or (n_samples, n_targets), in the type of X."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        features = self._centred(X, self._x_mean)
         if self.compute_coef:
+            features = torch.from_numpy(X - self._x_mean.astype(X.dtype)).to(self.device)
             weights = torch.from_numpy(np.atleast_2d(self.coef_)).to(features)
-            values = features @ weights.T
+            values = product(features, weights.T)
         else:
             train, solver, coordinates = self._dual
-            kernel = (features @ train.T).double()
-            values = solver.operator(kernel).to(coordinates) @ coordinates
+            kernel = product(self._centred(X, self._x_mean), train.T).double()
+            values = product(solver.operator(kernel).to(coordinates), coordinates)
         predictions = (values.cpu().numpy() + self._y_mean).astype(X.dtype)
         return predictions[:, 0] if self._flat else predictions
 

@@ -22,6 +22,7 @@ from nsdrecon.ridge.dual import (
     gram_matrix,
     loo_squared_errors,
 )
+from nsdrecon.ridge.linalg import product
 from nsdrecon.ridge.responses import Gram, Responses
 from nsdrecon.ridge.targets import Targets, TargetStatistics
 from nsdrecon.store import ID, create_h5
@@ -154,7 +155,8 @@ def fit_predict(
     train_blocks = fit.gram.standardised(train_betas, device)
     test_blocks = test.blocks(test.nsd_id)
     for (columns, train), (_, betas) in zip(train_blocks, test_blocks, strict=True):
-        kernel += torch.from_numpy(fit.gram.standardise(betas, columns)).to(device) @ train.T
+        responses = torch.from_numpy(fit.gram.standardise(betas, columns)).to(device)
+        kernel += product(responses, train.T)
     rows = fit.solver.operator(kernel).float()
     with create_h5(statistics) as fitted, create_h5(predictions) as file:
         writer.create(file, fit.targets.feature, fit.targets.shape, fit.gram.labels)
@@ -216,7 +218,7 @@ class _Fit:
             statistics = TargetStatistics.of(part, solution.alpha, solution.loo_residuals)
             squares = squares + solution.loo_squared_errors
             self.statistics.put(part.columns, statistics)
-            sink(part.columns, rows @ solution.coordinates, statistics)
+            sink(part.columns, product(rows, solution.coordinates), statistics)
         if self.choice == "loo per target":
             n_values = len(self.gram.nsd_id) * len(self.targets)
             self.alpha_loo_mse = squares.cpu().numpy() / n_values
