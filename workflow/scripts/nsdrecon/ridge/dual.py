@@ -207,7 +207,8 @@ class Solution:
     alpha
         (n_targets,) float64.
     loo_squared_errors
-        Sum over samples and targets for each alpha that was tried, (n_alphas,) float64.
+        Sum over samples and targets for each alpha that was tried, (n_alphas,) float64; none is
+        where alpha is fixed.
     """
 
     coordinates: torch.Tensor
@@ -254,8 +255,7 @@ class OneAlpha:
             self._residual_operator = inverse.to(targets.dtype)
         residuals = product(self._residual_operator, targets)
         alpha = torch.full(targets.shape[1:], self.alpha, dtype=torch.float64)
-        squares = (residuals**2).sum(dtype=torch.float64).reshape(1)
-        return Solution(targets, residuals, alpha, squares)
+        return Solution(targets, residuals, alpha, torch.empty(0, dtype=torch.float64))
 
 
 class AlphaPerTarget:

@@ -212,14 +212,15 @@ class _Fit:
 
     def run(self, rows: torch.Tensor, sink: Sink) -> None:
         """Solve all targets, block by block; ``rows`` are the solver's operator for the sink."""
-        squares = torch.zeros(1, dtype=torch.float64, device=self.device)
+        n_tried = len(self.alpha_grid) if self.choice == "loo per target" else 0
+        squares = torch.zeros(n_tried, dtype=torch.float64, device=self.device)
         for part in self.targets.blocks(self.block, self.device, self.targets.feature):
             solution = self.solver.solve(part.centred)
             statistics = TargetStatistics.of(part, solution.alpha, solution.loo_residuals)
-            squares = squares + solution.loo_squared_errors
+            squares += solution.loo_squared_errors.to(squares)
             self.statistics.put(part.columns, statistics)
             sink(part.columns, product(rows, solution.coordinates), statistics)
-        if self.choice == "loo per target":
+        if n_tried:
             n_values = len(self.gram.nsd_id) * len(self.targets)
             self.alpha_loo_mse = squares.cpu().numpy() / n_values
         self._report()

@@ -15,6 +15,8 @@ from nsdrecon.logs import progress
 from nsdrecon.ridge.responses import check_finite, is_constant, same_ids
 from nsdrecon.store import dataset, open_h5, read_ids, rows_of
 
+_ROWS = 256  # summed at a time: their float64 copies stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class TargetBlock:
@@ -95,14 +97,19 @@ class Targets:
 
 
 def _centre(columns: slice, latents: torch.Tensor) -> TargetBlock:
-    values = latents.double()
-    mean = values.mean(dim=0)
-    values -= mean
-    std = values.pow(2).mean(dim=0).sqrt()
+    n_images = len(latents)
+    mean = sum(part.double().sum(dim=0) for part in latents.split(_ROWS)) / n_images
+    centred = torch.empty_like(latents)
+    squares = torch.zeros_like(mean)
+    for part, target in zip(latents.split(_ROWS), centred.split(_ROWS), strict=True):
+        values = part.double() - mean
+        squares += (values**2).sum(dim=0)
+        target.copy_(values)
+    std = (squares / n_images).sqrt()
     constant = torch.from_numpy(is_constant(std.cpu().numpy(), mean.cpu().numpy())).to(std.device)
-    values[:, constant] = 0
+    centred[:, constant] = 0
     std[constant] = 0
-    return TargetBlock(columns, values.float(), mean.cpu().numpy(), std.cpu().numpy())
+    return TargetBlock(columns, centred, mean.cpu().numpy(), std.cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -132,13 +139,17 @@ class TargetStatistics:
         between targets and their leave-one-out predictions. Both are not numbers for constant
         targets.
         """
-        predictions = block.centred - loo_residuals
-        mean = _mean(predictions)
-        variance = np.maximum(_mean(predictions**2) - mean**2, 0)
-        covariance = _mean(predictions * block.centred)  # the targets have mean 0
-        std = np.sqrt(variance)
+        sums = torch.zeros(4, len(alpha), dtype=torch.float64, device=loo_residuals.device)
+        parts = zip(block.centred.split(_ROWS), loo_residuals.split(_ROWS), strict=True)
+        for targets, residuals in parts:
+            targets, residuals = targets.double(), residuals.double()
+            predictions = targets - residuals
+            products = (predictions, predictions**2, predictions * targets, residuals**2)
+            sums += torch.stack([product.sum(dim=0) for product in products])
+        mean, square, covariance, error = (sums / len(loo_residuals)).cpu().numpy()
+        std = np.sqrt(np.maximum(square - mean**2, 0))  # the targets have mean 0
         with np.errstate(divide="ignore", invalid="ignore"):
-            r2 = 1 - _mean(loo_residuals**2) / block.std**2
+            r2 = 1 - error / block.std**2
             correlation = covariance / (std * block.std)
         r2[block.std == 0] = np.nan
         return cls(alpha.numpy(), block.mean, block.std, mean + block.mean, std, r2, correlation)
@@ -179,7 +190,3 @@ class TargetStatistics:
         """Store in an open weights file."""
         for field in fields(self):
             file.create_dataset(field.name, data=getattr(self, field.name))
-
-
-def _mean(values: torch.Tensor) -> np.ndarray:
-    return values.mean(dim=0, dtype=torch.float64).cpu().numpy()
