@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=N_IMAGES)
     parser.add_argument("--features", type=int, default=N_FEATURES)
-    parser.add_argument("--repeats", type=int, default=2, help="runs a side; the fastest counts")
+    parser.add_argument("--repeats", type=int, default=3, help="runs a side; the fastest counts")
     arguments = parser.parse_args(argv)
     print(f"{arguments.images} images x {arguments.features:,} features, float32")
     with tempfile.TemporaryDirectory() as folder:
@@ -70,14 +70,20 @@ def _in_own_process(task: str, folder: str, n_images: int, n_features: int) -> d
 
 
 def _write(folder: Path, n_images: int, n_features: int) -> dict:
-    """Features like those after a ReLU; a reconstruction shares a weak part with its own image."""
+    """Features as after a ReLU, of images that resemble each other more or less, as photographs do.
+
+    Each feature is a mixture of 50 properties of the image and noise of its own; a reconstruction
+    has a part of its image's properties.
+    """
     import numpy as np
 
     rng = np.random.default_rng(0)
-    truth = rng.standard_normal((n_images, n_features), dtype=np.float32)
-    made = rng.standard_normal((n_images, n_features), dtype=np.float32)
-    made += np.float32(1.5 / np.sqrt(n_features)) * truth
-    for name, table in (("truth", truth), ("made", made)):
+    properties = rng.standard_normal((n_images, 50), dtype=np.float32)
+    decoded = 0.3 * properties + rng.standard_normal(properties.shape, dtype=np.float32)
+    mixing = rng.standard_normal((50, n_features), dtype=np.float32) / np.float32(50**0.5)
+    for name, content in (("truth", properties), ("made", decoded)):
+        table = content @ mixing
+        table += rng.standard_normal(table.shape, dtype=np.float32)
         np.save(folder / f"{name}.npy", np.maximum(table, 0, out=table))
     return {}
 

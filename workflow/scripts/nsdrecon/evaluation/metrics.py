@@ -300,11 +300,26 @@ def _blocks(
 
 def _correlations(x: _Rows, y: _Rows) -> np.ndarray:
     """Correlations of all rows of one table with all rows of another, products in float32."""
-    products = np.zeros((x.n_rows, y.n_rows))
-    for columns in _blocks(x.n_features, x.n_rows + y.n_rows):
-        products += x.block(columns) @ y.block(columns).T
+    products = _products(x, y)
+    if any([rows.centre_if_needed() for rows in (x, y)]):
+        products = _products(x, y)
     covariance = products / x.n_features - np.outer(x.mean, y.mean)
     return covariance / x.deviation[:, None] / y.deviation
+
+
+def _products(x: _Rows, y: _Rows) -> np.ndarray:
+    """Sums over features of the rows' products; the rows' moments on the way, for one reading."""
+    products = np.zeros((x.n_rows, y.n_rows))
+    x.forget()
+    y.forget()
+    # Values beyond float32 overflow here; their rows are scaled before the second reading.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for columns in _blocks(x.n_features, x.n_rows + y.n_rows):
+            left, right = x.block(columns), y.block(columns)
+            x.count(left)
+            y.count(right)
+            products += left @ right.T
+    return products
 
 
 def _exact_correlations(rows: _Exact, one: _Exact) -> np.ndarray:
@@ -322,35 +337,56 @@ class _Exact(NamedTuple):
 
 
 class _Rows:
-    """Rows of a table as float32 blocks, with the moments of what the blocks hold.
+    """Rows of a table as float32 blocks, with the moments of the blocks that were counted.
 
     The features of networks are taken as they are, without a copy. Only rows whose mean would drown
-    their variance in rounding, or whose squares leave the range of float32, are first moved to mean
-    zero and scaled to range one.
-
-    Attributes
-    ----------
-    mean, deviation
-        Mean and standard deviation of each row of the blocks, float64, shape (n_rows,). The
-        deviation of a constant row is NaN.
+    their variance in rounding, or whose squares leave the range of float32, are moved to mean zero
+    and scaled to range one.
     """
 
     def __init__(self, table: np.ndarray) -> None:
         self._table = table
         self.n_rows, self.n_features = table.shape
         self._centre, self._scale = None, None
-        self.mean, variance = self._moments()
-        if not (variance > _LEAST_VARIANCE * self.mean**2).all() or np.isinf(variance).any():
-            self._centre, self._scale = _centre_and_scale(table)
-            self.mean, variance = self._moments()
-        self.deviation = np.sqrt(variance)
         self._exact_moments = np.full((2, self.n_rows), np.nan)
+        self.forget()
+
+    def forget(self) -> None:
+        """Count from nothing."""
+        self._sums, self._squares = np.zeros(self.n_rows), np.zeros(self.n_rows)
 
     def block(self, columns: slice) -> np.ndarray:
         values = self._table[:, columns]
         if self._centre is not None:
             values = (values - self._centre) * self._scale
         return values.astype(np.float32, copy=False)
+
+    def count(self, values: np.ndarray) -> None:
+        """Take a block into the moments."""
+        self._sums += values @ np.ones(values.shape[1], dtype=np.float32)
+        self._squares += np.vecdot(values, values)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of each row of the blocks, float64, (n_rows,)."""
+        return self._sums / self.n_features
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of each row, float64, (n_rows,); NaN if it is constant."""
+        return np.sqrt(self._variance())
+
+    def _variance(self) -> np.ndarray:
+        return self._squares / self.n_features - self.mean**2
+
+    def centre_if_needed(self) -> bool:
+        """Move the rows to mean zero if float32 needs it; whether the blocks are new."""
+        with np.errstate(invalid="ignore"):
+            variance = self._variance()
+        if (variance > _LEAST_VARIANCE * self.mean**2).all() and np.isfinite(variance).all():
+            return False
+        self._centre, self._scale = _centre_and_scale(self._table)
+        return True
 
     def exact(self, rows: np.ndarray | list[int]) -> _Exact:
         """Some rows in float64; their moments are computed once."""
@@ -364,17 +400,6 @@ class _Rows:
             deviation = np.sqrt(np.vecdot(values, values) / self.n_features - mean**2)
             self._exact_moments[:, rows] = mean, deviation
         return _Exact(values, mean, deviation)
-
-    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
-        n_rows, n_columns = self._table.shape
-        sums, squares = np.zeros(n_rows), np.zeros(n_rows)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for columns in _blocks(n_columns, n_rows):
-                values = self.block(columns)
-                sums += values.sum(axis=1)
-                squares += np.vecdot(values, values)
-            mean = sums / n_columns
-            return mean, squares / n_columns - mean**2
 
 
 def _centre_and_scale(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
