@@ -34,8 +34,8 @@ _TIE = 1e-12
 _PRODUCT_ERROR = 5e-6
 # Share of the squared mean that a row's variance must exceed to be summed without centring.
 _LEAST_VARIANCE = 0.1
-# Elements of one working block: bounds the memory beside the features (16 MB in float32).
-_BLOCK_ELEMENTS = 1 << 22
+# Elements of one working block: bounds the memory beside the features (32 MB in float32).
+_BLOCK_ELEMENTS = 1 << 23
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -301,7 +301,7 @@ def _blocks(
 def _correlations(x: _Rows, y: _Rows) -> np.ndarray:
     """Correlations of all rows of one table with all rows of another, products in float32."""
     products = _products(x, y)
-    if any([rows.centre_if_needed() for rows in (x, y)]):
+    if x.centre_if_needed() | y.centre_if_needed():  # both, not the first alone
         products = _products(x, y)
     covariance = products / x.n_features - np.outer(x.mean, y.mean)
     return covariance / x.deviation[:, None] / y.deviation

@@ -304,7 +304,7 @@ def prepare_gram(
     output
         HDF5 file, written all or nothing.
     device
-        Where the matrix is computed. Memory is about 24 n_train^2 bytes, 40 with eigenvectors.
+        Where the matrix is computed. Memory is about 24 n_train^2 bytes, 34 with eigenvectors.
     eigenvectors
         They are needed only to choose alpha by leave-one-out.
 
