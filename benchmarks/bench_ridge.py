@@ -55,6 +55,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="of our sides")
     arguments = parser.parse_args(argv)
+    if arguments.device == "cpu":
+        for way, rate in _in_own_process("rates", Path(), {}, arguments).items():
+            print(f"product of two float32 matrices by {way}: {rate:.0f} GFLOP/s")
     with tempfile.TemporaryDirectory() as folder:
         bench_tokens(Path(folder), _scaled(TOKEN_SIZES, arguments.token_size), arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +157,25 @@ class _Stopwatch:
     def result(self) -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
         return {"seconds": self.wall, "cpu_seconds": self.cpu, "peak_mb": peak}
+
+
+def _rates(_folder: Path, _sizes: dict[str, int], _device: str) -> dict:
+    """How fast the processor multiplies, by the library that PyTorch brings and by ours."""
+    import torch
+
+    from nsdrecon.ridge.linalg import product
+
+    matrix = torch.ones(4096, 4096)
+    found = {}
+    for way, multiply in (("PyTorch", torch.matmul), ("nsdrecon", product)):
+        multiply(matrix, matrix)
+        runs = []
+        for _ in range(3):
+            with _Stopwatch() as watch:
+                multiply(matrix, matrix)
+            runs.append(watch.wall)
+        found[way] = 2 * len(matrix) ** 3 / min(runs) / 1e9
+    return found
 
 
 def _write_tokens(folder: Path, sizes: dict[str, int], _device: str) -> dict:
@@ -326,6 +348,7 @@ def _difference(first: Path, second: Path) -> float:
 
 def _run_task(task: str, *arguments: object) -> dict:
     tasks = {
+        "rates": _rates,
         "write_tokens": _write_tokens,
         "compare_tokens": _compare_tokens,
         "write_files": _write_files,

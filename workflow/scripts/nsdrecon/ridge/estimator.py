@@ -25,7 +25,7 @@ from nsdrecon.ridge.dual import (
 from nsdrecon.ridge.linalg import product
 
 _TYPES = {"float32": torch.float32, "float64": torch.float64}
-_BLOCK = 2048  # columns whose products are summed in the arrays' own type
+_BLOCK = 4096  # columns whose products are summed in the arrays' own type
 
 
 class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
