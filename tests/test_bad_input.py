@@ -31,6 +31,7 @@ CAPTIONS = NSD / "captions/captions.npy"
 MODELS = Path("workflow/demo_models")
 CHECKPOINT = MODELS / "vdvae/vdvae.th"
 UNET = MODELS / "stable-diffusion/unet/diffusion_pytorch_model.safetensors"
+CLIP = MODELS / "clip/model.safetensors"
 SESSION = "results/subj01/betas/sessions/01.h5"
 TRAIN_STIMULI = "results/subj01/stimuli/train.h5"
 
@@ -53,6 +54,10 @@ def project(tmp_path_factory):
 
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def put_pointer(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 
 
 def widen_mask(path):
@@ -115,6 +120,21 @@ def widen_vdvae(path):
             "results/data/models/stable_diffusion.tsv",
             "expected a UNet2DConditionModel",
         ),
+        (
+            UNET,
+            put_pointer,
+            "nii.gz",
+            "results/data/models/stable_diffusion.tsv",
+            "found a pointer of git-lfs",
+        ),
+        # So does the scoring.
+        (
+            CLIP,
+            truncate,
+            "nii.gz",
+            "results/data/models/networks.tsv",
+            "expected a CLIPModel",
+        ),
     ],
     ids=[
         "truncated NIfTI",
@@ -125,6 +145,8 @@ def widen_vdvae(path):
         "captions of another length",
         "checkpoint of another configuration",
         "truncated U-Net",
+        "U-Net not fetched from git-lfs",
+        "truncated network of a metric",
     ],
 )
 def test_one_clear_error_and_nothing_half_written(project, path, damage, ending, target, message):

@@ -21,6 +21,7 @@ from workflow_runs import ROOT, snakemake
 LIBRARY = "workflow/scripts/nsdrecon"
 NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
 ANOTHER = {**NETWORKS[0], "name": "CLIP (another)"}
+NETWORK_CHECK = "results/data/models/networks.tsv"
 VDVAE = "workflow/demo_models/vdvae/vdvae.th"
 # Drawn or printed from the whole configuration, so any setting reruns them; cheap, and on no node.
 ABOUT_THE_RUN = {"dag", "usage", "report"}
@@ -69,6 +70,12 @@ CHANGES = [
         edits={f"{LIBRARY}/betas.py": CODE},
     ),
     Change(
+        "a library module of stage 2 (`diffusion/backbone.py`)",
+        "`diffusion_images`",
+        rules("diffusion_images"),
+        edits={f"{LIBRARY}/diffusion/backbone.py": CODE},
+    ),
+    Change(
         "a comment in a module that all rules use (`store.py`)",
         "nothing",
         nothing,
@@ -100,8 +107,11 @@ CHANGES = [
     ),
     Change(
         "a metric added (`evaluation.networks`)",
-        "`evaluation`, `floors_evaluation` and the tables",
-        rules("evaluation", "floors_evaluation", "metrics", "metrics_figure"),
+        "`model_check`, `evaluation`, `floors_evaluation` and the tables",
+        lambda job: (
+            job.rule in {"evaluation", "floors_evaluation", "metrics", "metrics_figure"}
+            or NETWORK_CHECK in job.outputs
+        ),
         settings={"evaluation": {"networks": [*NETWORKS, ANOTHER]}},
     ),
     Change(
@@ -123,7 +133,7 @@ CHANGES = [
     ),
     Change(
         "a weights file replaced (`vdvae.th`)",
-        "`vdvae_latents`, `vdvae_images`; `manifest`",
+        "`model_check`, `vdvae_latents`, `vdvae_images`; `manifest`",
         lambda job: VDVAE in job.inputs,
         edits={VDVAE: "another file"},
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from nsdrecon.errors import InputError
 from nsdrecon.transfer import https, parts, weights
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES, ModelFile
 from nsdrecon.transfer.https import download_https
+from nsdrecon.transfer.manifest import write_manifest
 from nsdrecon.transfer.parts import TransferError
-from nsdrecon.transfer.weights import check_file, check_own, download_hub
+from nsdrecon.transfer.weights import check_file, check_own, check_own_files, download_hub
 from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "models/model.th"
@@ -278,14 +280,57 @@ def test_missing_model_files_are_named(hub, tmp_path):
         download_hub(REPOSITORY, COMMIT, tmp_path, ["vae/*"], endpoint=hub.url)
 
 
-def test_own_file_of_a_known_name_gets_the_checks_of_its_download(tmp_path):
+def test_own_file_gets_the_checks_that_its_download_would_get(tmp_path):
     own = tmp_path / "mine.safetensors"
-    own.write_bytes(LARGE)
-    assert check_own(own).checksum == f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
-    known = tmp_path / FILES["inception-v3"].name
-    known.write_bytes(LARGE)
-    with pytest.raises(InputError, match=r"inception_v3_google.*expected sha256:0cc3c7bd"):
-        check_own(known)
+    own.write_bytes(DATA)
+    assert check_own(own).checksum == f"sha256:{SHA256}"
+    for name in (FILES["inception-v3"].name, "inception-0cc3c7bd-copy.pth"):
+        known = tmp_path / name
+        known.write_bytes(DATA)
+        refusal = rf"{name}: found sha256:{SHA256}; expected sha256:0cc3c7bd.*Replace.*or rename"
+        with pytest.raises(InputError, match=refusal):
+            check_own(known)
+
+
+def test_own_file_in_a_cache_of_the_hub_has_its_name_as_checksum(tmp_path):
+    stored = tmp_path / "blobs" / SHA256
+    stored.parent.mkdir()
+    stored.write_bytes(DATA)
+    own = tmp_path / "model.safetensors"
+    own.symlink_to(stored)
+    assert check_own(own).checksum == f"sha256:{SHA256}"
+    stored.write_bytes(DATA[::-1])
+    with pytest.raises(InputError, match=rf"expected sha256:{SHA256}.*Remove {stored}"):
+        check_own(own)
+
+
+def test_pointer_in_place_of_an_own_file_is_named_before_any_checksum(tmp_path, monkeypatch):
+    paths = [tmp_path / "config.json", tmp_path / "model.safetensors"]
+    paths[0].write_text("{}")
+    paths[1].write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA256}\n")
+    monkeypatch.setattr(weights, "record_of", pytest.fail)
+    with pytest.raises(InputError, match=r"model\.safetensors: found a pointer.*git lfs pull"):
+        check_own_files(paths, tmp_path / "absent.tsv")
+
+
+def test_replaced_own_file_is_recorded_anew_but_not_one_that_changed_under_its_date(
+    tmp_path, caplog
+):
+    path, former = tmp_path / "mine.pth", tmp_path / "former.tsv"
+    path.write_bytes(DATA)
+    write_manifest(former, check_own_files([path], former))
+    date = path.stat().st_mtime
+    path.write_bytes(DATA[::-1])
+    for wrong in (date, date - 1000):
+        os.utime(path, (wrong, wrong))
+        with pytest.raises(InputError, match=rf"expected sha256:{SHA256}.*on purpose, touch it"):
+            check_own_files([path], former)
+    os.utime(path, (date + 1, date + 1))
+    (record,) = check_own_files([path], former)
+    assert record.checksum != f"sha256:{SHA256}"
+    assert f"{path}: replaced" in caplog.text
+    write_manifest(former, [record])
+    assert check_own_files([path], former) == [record]
 
 
 def test_file_the_user_brought(tmp_path):

@@ -211,10 +211,13 @@ def folder_files(folder):
     if folder is None:
         return []
     if folder.startswith("resources/models/"):
-        return f"{folder}/downloaded.tsv"
+        return [f"{folder}/downloaded.tsv"]
     kinds = {".json", ".safetensors", ".txt"}
-    found = (path for path in Path(folder).rglob("*") if path.suffix in kinds)
-    return sorted(map(str, found)) or f"{folder}/config.json"
+    found = [path for path in Path(folder).rglob("*") if path.suffix in kinds]
+    # Models prefer safetensors, and read these where there are none.
+    safe = {path.parent for path in found if path.suffix == ".safetensors"}
+    found += [path for path in Path(folder).rglob("*.bin") if path.parent not in safe]
+    return sorted(map(str, found)) or [f"{folder}/config.json"]
 
 
 def categories(wildcards):
@@ -223,11 +226,9 @@ def categories(wildcards):
     return f"results/{base(wildcards)}/categories.tsv" if wanted else []
 
 
-def network_files():
-    """What the networks that score are read from: weight files, or the files of a folder."""
-    kinds = (".th", ".pt", ".pth", ".tar", ".safetensors")
-    paths = list(dict.fromkeys(entry["weights"] for entry in NETWORKS))
-    return [path if path.endswith(kinds) else folder_files(path) for path in paths]
+def network_checks():
+    """The check of the networks that score, if there are any."""
+    return ["results/data/models/networks.tsv"] if NETWORKS else []
 
 
 def _sessions_of(number):

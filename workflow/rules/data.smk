@@ -259,7 +259,8 @@ rule manifest:
     """Every file that came from outside, with its checksum and its source."""
     input:
         records=lambda wildcards: records(),
-        own=lambda wildcards: own_files(),
+        models=lambda wildcards: [f"results/data/models/{m}.record.tsv" for m in used_models()],
+        captions=lambda wildcards: own_captions(),
     output:
         "results/data/manifest.tsv",
     log:

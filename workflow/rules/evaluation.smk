@@ -129,7 +129,8 @@ rule evaluation:
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
         categories=categories,
-        networks=network_files(),
+        networks=model_files("networks"),
+        checked=network_checks(),
     output:
         scores="results/{subject}/evaluation/{system}.tsv",
         shuffled="results/{subject}/evaluation/shuffled-{system}.tsv",
@@ -163,7 +164,8 @@ rule floors_evaluation:
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
         categories=categories,
-        networks=network_files(),
+        networks=model_files("networks"),
+        checked=network_checks(),
     output:
         expand("results/{{subject}}/evaluation/{floor}.tsv", floor=COMMON_FLOORS),
     log:

@@ -3,27 +3,33 @@
 
 
 rule model_check:
-    """A diffusion model, loaded once: one that does not fit fails here, not after the regression."""
+    """A model, looked at and loaded once: one that is damaged or does not fit fails here, not hours
+    later. Of files that the user brought the checksums are recorded."""
     input:
-        folder=lambda wildcards: folder_files(config["models"][wildcards.model]["folder"]),
-        vae=lambda wildcards: folder_files(config["models"][wildcards.model]["vae_folder"]),
+        lambda wildcards: model_files(wildcards.model),
     output:
-        "results/data/models/{model}.tsv",
+        parts="results/data/models/{model}.tsv",
+        # Kept for the next check, which compares with it.
+        record=update("results/data/models/{model}.record.tsv"),
     log:
         "logs/model_check/{model}.log",
     benchmark:
         "results/benchmarks/model_check/{model}.tsv"
     wildcard_constraints:
-        model="|".join(BACKBONES.values()),
+        model="|".join(["networks", "vdvae", *BACKBONES.values()]),
+    # Before all else that could start.
+    priority: 1
     conda:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
         mem_mb=scaled(16000),
         runtime=scaled(30),
+    # Without a fingerprint of its code: it loads every model, so a change of one model's code would
+    # check all models again, and run again whatever waits for their checks.
     params:
-        code=code("model_check"),
-        folders=lambda wildcards: config["models"][wildcards.model],
+        own=lambda wildcards: own_files(wildcards.model),
+        model=lambda wildcards: model_settings(wildcards.model),
     message:
         "Check of {wildcards.model}"
     script:
@@ -61,6 +67,7 @@ rule vdvae_latents:
         stimuli=seen_images,
         trials="results/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
+        checked="results/data/models/vdvae.tsv",
     output:
         temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:

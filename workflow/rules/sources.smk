@@ -53,15 +53,40 @@ def needs_captions():
     return any("text" in feature for feature in features())
 
 
+def used_models():
+    """The models that a run needs, by name; all networks that score are one."""
+    backbones = dict.fromkeys(FEATURE_MODELS[f] for f in features() if f in FEATURE_MODELS)
+    return ["vdvae", *backbones, *(["networks"] if NETWORKS else [])]
+
+
+def model_sources(model):
+    """Files and folders of a model, as two lists."""
+    if model == "vdvae":
+        return [config["models"]["vdvae"]["checkpoint"]], []
+    if model != "networks":
+        return [], list(filter(None, config["models"][model].values()))
+    weights = list(dict.fromkeys(network["weights"] for network in NETWORKS))
+    files = [path for path in weights if Path(path).suffix in WEIGHTS]
+    return files, [path for path in weights if path not in files]
+
+
 def models():
-    """Files and folders of the models that a run needs, as two lists."""
-    files, folders = [config["models"]["vdvae"]["checkpoint"]], []
-    for name in dict.fromkeys(FEATURE_MODELS[f] for f in features() if f in FEATURE_MODELS):
-        folders += [config["models"][name]["folder"], config["models"][name]["vae_folder"]]
-    for network in NETWORKS:
-        kind = files if Path(network["weights"]).suffix in WEIGHTS else folders
-        kind.append(network["weights"])
-    return list(dict.fromkeys(files)), list(dict.fromkeys(filter(None, folders)))
+    """Files and folders of all models that a run needs, as two lists."""
+    files, folders = zip(*map(model_sources, used_models()))
+    return [list(dict.fromkeys(sum(kind, []))) for kind in (files, folders)]
+
+
+def model_files(model):
+    """The files of a model that a rule depends on."""
+    files, folders = model_sources(model)
+    return sum(map(folder_files, folders), files)
+
+
+def own_files(model):
+    """The files of a model that the user brought."""
+    files, folders = model_sources(model)
+    own = [path for path in files if not is_downloaded(path)]
+    return sum((folder_files(path) for path in folders if not is_downloaded(path)), own)
 
 
 def is_downloaded(path):
@@ -79,19 +104,22 @@ def records():
         fetched += shared_files()
         for subject in SUBJECTS:
             fetched += [*subject_files(subject), *session_volumes(subject)]
-    repositories = [folder_files(folder) for folder in folders if is_downloaded(folder)]
+    repositories = sum((folder_files(path) for path in folders if is_downloaded(path)), [])
     return [f"{path}.record.tsv" for path in fetched] + repositories
 
 
-def own_files():
-    """The files of models and captions that the user brought."""
-    files, folders = models()
-    found = [path for path in files if not is_downloaded(path)]
-    for folder in folders:
-        found += [] if is_downloaded(folder) else folder_files(folder)
+def model_settings(model):
+    """What a model is loaded with, for the check of it."""
+    if model == "networks":
+        return {"protocol": config["evaluation"]["protocol"], "networks": NETWORKS}
+    return config["models"][model]
+
+
+def own_captions():
+    """The array of captions, if the user brought it."""
     captions = config["nsd"]["captions"]
     made = captions == COCO_CAPTIONS or config["nsd"]["source"] == "simulated"
-    return found if made or not needs_captions() else [*found, captions]
+    return [] if made or not needs_captions() else [captions]
 
 
 def temporary_files():

@@ -6,7 +6,8 @@ from nsdrecon.transfer.weights import check_own
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     fetched = [record for path in snakemake.input.records for record in read_manifest(path)]
-    own = [check_own(path) for path in snakemake.input.own]
+    own = [record for path in snakemake.input.models for record in read_manifest(path)]
+    own += [check_own(path) for path in snakemake.input.captions]
     write_manifest(snakemake.output[0], [*fetched, *own])
     size = sum(record.bytes for record in fetched) / 1e9
     log.info("%d files fetched, %.3f GB; %d files brought", len(fetched), size, len(own))

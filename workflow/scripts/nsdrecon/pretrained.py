@@ -7,6 +7,8 @@ error. Nothing is ever looked up on the network.
 from __future__ import annotations
 
 import json
+import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,24 @@ from safetensors import SafetensorError
 from transformers.utils.logging import disable_progress_bar
 
 from nsdrecon.errors import InputError, listing
+
+UNREADABLE = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+"""What files of weights raise that are damaged, or are none."""
+
+
+def load_fault(error: Exception) -> str:
+    """Why weights do not load, without torch's advice to read pickles that may run code."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "a pickle that is damaged or holds more than tensors"
+    return str(error) or type(error).__name__
 
 
 def read_config(folder: str | Path, name: str = "config.json") -> dict[str, Any]:
@@ -76,9 +96,11 @@ def load_model(
         model, report = kind.from_pretrained(
             str(folder), local_files_only=True, output_loading_info=True, dtype=dtype
         )
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(
-            folder, found=f"weights that do not load ({error})", expected=f"a {kind.__name__}"
+            folder,
+            found=f"weights that do not load ({load_fault(error)})",
+            expected=f"a {kind.__name__}",
         ) from error
     for fault in ("missing_keys", "mismatched_keys"):
         if report[fault]:

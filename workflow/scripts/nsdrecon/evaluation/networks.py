@@ -15,7 +15,6 @@ torchvision is needed only where one of its networks is loaded.
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -38,7 +36,7 @@ from nsdrecon.evaluation.protocols import (
     PROTOCOLS,
     Protocol,
 )
-from nsdrecon.pretrained import config_value, load_model, read_config
+from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model, read_config
 
 Device = str | torch.device
 
@@ -364,16 +362,9 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        SafetensorError,
-    ) as error:
+    except UNREADABLE as error:
         raise InputError(
-            path, found=f"no readable weights ({error})", expected="a state dict"
+            path, found=f"no readable weights ({load_fault(error)})", expected="a state dict"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(torch.is_tensor(item) for item in state.values()):

@@ -65,13 +65,17 @@ def compute(path: str | Path, kind: str) -> str:
 
 
 def matches(path: str | Path, checksum: str) -> bool:
-    """Whether a file has a checksum given as ``"<kind>:<value>"``.
+    """Whether a file has a checksum given as ``"<kind>:<value>"``, see `fits`."""
+    return fits(compute(path, checksum.partition(":")[0]), checksum)
+
+
+def fits(found: str, checksum: str) -> bool:
+    """Whether a computed checksum is the expected one.
 
     Of a SHA-256 the beginning is enough (at least 8 digits): some publishers put just that into
     the file's name.
     """
     kind, _, value = checksum.partition(":")
-    found = compute(path, kind)
     if kind == "sha256" and len(value) >= 8:
         return found.startswith(checksum)
     return found == checksum

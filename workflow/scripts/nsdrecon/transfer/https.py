@@ -19,6 +19,7 @@ from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
     Part,
+    PartialFile,
     Patience,
     TransferError,
     Unreachable,
@@ -213,13 +214,20 @@ def download_https(
     """
     path = Path(path)
     checksum = sha256 and f"sha256:{sha256.lower()}"
-    if checksum and path.is_file() and checksums.matches(path, checksum):
+    found = checksums.compute(path, "sha256") if checksum and path.is_file() else ""
+    if checksum and checksums.fits(found, checksum):
         logger.info("%s: %s is whole", url, path)
-        return record_of(path, url)
+        return record_of(path, url, found)
     web = WebFile(url, own_server=own_server, workers=workers, patience=patience, timeout=timeout)
     if not checksum and path.is_file() and path.stat().st_size == web.size:
         logger.info("%s: %s has its length", url, path)
         return record_of(path, url)
+
+    def intact(file: PartialFile) -> bool:
+        nonlocal found
+        found = checksums.compute(file.data, "sha256")
+        return checksum is None or checksums.fits(found, checksum)
+
     parts = split(web.size, PART_SIZE) if web.takes_ranges else [Part(0, 0, web.size)]
     fetch_file(
         web,
@@ -227,9 +235,9 @@ def download_https(
         parts,
         identity={"url": url, "size": web.size, "etag": web.etag, "parts": len(parts)},
         checksum=checksum,
-        intact=lambda file: checksum is None or checksums.matches(file.data, checksum),
+        intact=intact,
         workers=workers,
         patience=patience,
         twice=checksum is None and not url.startswith("https://"),
     )
-    return record_of(path, url)
+    return record_of(path, url, found)

@@ -241,7 +241,11 @@ class PartialFile:
             self.md5[index] = md5
 
     def commit(self) -> None:
-        """Give the file its final name."""
+        """Give the file its final name.
+
+        Do this last, checksums included: a file that a kill leaves between its name and the end of
+        the job is taken by Snakemake for damaged, removed and fetched again.
+        """
         with self._disk_errors():
             os.fsync(self._file)
         self.data.replace(self.path)

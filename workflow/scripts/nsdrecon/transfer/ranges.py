@@ -20,6 +20,7 @@ import numpy as np
 
 from nsdrecon import store
 from nsdrecon.errors import InputError, listing
+from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Fetch,
@@ -276,8 +277,9 @@ def download_stimuli_by_ranges(
             patience=bucket.patience,
             twice=not bucket.encrypted,
         ).run()
+        checksum = checksums.compute(file.data, "sha256")
         file.commit()
-    return record_of(path, remote.label)
+    return record_of(path, remote.label, checksum)
 
 
 def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Layout:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,10 +27,13 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer import checksums
 from nsdrecon.transfer.catalogue import FILES, ModelFile
 from nsdrecon.transfer.guards import local_path, require_https
-from nsdrecon.transfer.manifest import Record, record_of
+from nsdrecon.transfer.manifest import Record, read_manifest, record_of
 from nsdrecon.transfer.parts import TransferError
 
 logger = logging.getLogger(__name__)
+
+LFS_POINTER = b"version https://git-lfs"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -175,20 +179,74 @@ def check_hub(files: Sequence[HubFile], folder: str | Path, source: str) -> list
     ]
 
 
-def check_own(path: str | Path) -> Record:
-    """The record of a model's file that the user brought.
+def check_own_files(paths: Iterable[str | Path], former: str | Path) -> list[Record]:
+    """The records of a model's files that the user brought, after the checks of `check_own`.
 
-    A file of a known name gets the checks that its download would get; of the others the SHA-256
-    is recorded, so that later changes are noticed.
+    Parameters
+    ----------
+    paths
+        The files.
+    former
+        The records of an earlier check, where there was one. A file that was replaced since then
+        has another checksum and a later date; what was made with it is then made again.
 
     Raises
     ------
     InputError
-        If it is missing, or is not what its name says.
+        As `check_own`; or if a file has another checksum than before without having a later date,
+        by which nothing that was made with it would be made again.
+    """
+    paths = list(map(Path, paths))
+    for path in paths:  # before any checksum is computed, which takes minutes
+        _require_contents(path)
+    known = {}
+    if Path(former).is_file():
+        known = {record.file: record for record in read_manifest(former)}
+    records = [check_own(path) for path in paths]
+    for record in records:
+        before = known.get(record.file, record)
+        if record.checksum == before.checksum:
+            continue
+        if record.when <= before.when:
+            raise InputError(
+                record.file,
+                found=f"{record.checksum}, dated {record.when}",
+                expected=f"{before.checksum} as at its first use, or a later date than then",
+                remedy="If it was replaced on purpose, touch it: what was made with it is made "
+                "again. If not, it is damaged: bring the former file back.",
+            )
+        logger.warning("%s: replaced, was %s, is %s", record.file, before.checksum, record.checksum)
+    return records
+
+
+def check_own(path: str | Path) -> Record:
+    """The record of a model's file that the user brought.
+
+    A file gets the checks that its download would get if it has the name of a file of the
+    catalogue, or the beginning of such a file's checksum in its name, or if it lies in a cache of
+    the hub, where a file's checksum is its name. Of the others the SHA-256 is recorded.
+
+    Raises
+    ------
+    InputError
+        If it is missing, stands for a file that was not fetched, or is not what its name says.
     """
     path = Path(path)
-    known = {model.name: model for model in FILES.values()}
-    return check_file(path, known.get(path.name, ModelFile(f"file:{path}")))
+    _require_contents(path)
+    for model in FILES.values():
+        if path.name == model.name or (model.sha256 and model.sha256[:8] in path.name):
+            return check_file(path, model)
+    record = record_of(path, str(path))
+    stored = path.resolve()
+    cached = stored.parent.name == "blobs" and SHA256.fullmatch(stored.name)
+    if cached and record.checksum != f"sha256:{stored.name}":
+        raise InputError(
+            path,
+            found=record.checksum,
+            expected=f"sha256:{stored.name}, its name in the hub's cache",
+            remedy=f"Remove {stored} and fetch it again.",
+        )
+    return record
 
 
 def check_file(path: str | Path, model: ModelFile) -> Record:
@@ -203,14 +261,34 @@ def check_file(path: str | Path, model: ModelFile) -> Record:
     if not path.is_file():
         raise InputError(path, found="no file", expected=model.name)
     size = path.stat().st_size
+    remedy = f"Replace it by the file of {model.url}, or rename it if it is another model's."
     if model.size not in (None, size):
-        raise InputError(path, found=f"{size} bytes", expected=f"{model.size} as {model.url}")
+        raise InputError(
+            path, found=f"{size} bytes", expected=f"{model.size} as {model.url}", remedy=remedy
+        )
     record = record_of(path, str(path))
     if model.sha256 and not record.checksum.startswith(f"sha256:{model.sha256}"):
         raise InputError(
-            path, found=record.checksum, expected=f"sha256:{model.sha256} as {model.url}"
+            path,
+            found=record.checksum,
+            expected=f"sha256:{model.sha256} as {model.url}",
+            remedy=remedy,
         )
     return record
+
+
+def _require_contents(path: Path) -> None:
+    """Stop at a file that is missing, or a pointer of git-lfs in place of the contents."""
+    if not path.is_file():
+        raise InputError(path, found="no file", expected="a file of a model")
+    with path.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise InputError(
+                path,
+                found="a pointer of git-lfs",
+                expected="the contents it stands for",
+                remedy="Run `git lfs pull` in its folder, or copy the file itself.",
+            )
 
 
 def _damage(path: Path, file: HubFile) -> str | None:

@@ -74,6 +74,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         safetensors.SafetensorError,
     ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if isinstance(error, pickle.UnpicklingError):  # torch advises to let such a file run code
+            reason = "a pickle that is damaged or holds more than tensors"
         raise InputError(
             path,
             found=f"{path.stat().st_size} bytes that do not load ({reason})",
