@@ -34,8 +34,10 @@ _TIE = 1e-12
 _PRODUCT_ERROR = 5e-6
 # Share of the squared mean that a row's variance must exceed to be summed without centring.
 _LEAST_VARIANCE = 0.1
-# Elements of one working block: bounds the memory beside the features (32 MB in float32).
-_BLOCK_ELEMENTS = 1 << 23
+# Elements of one working block: bounds the memory beside the features (16 MB in float32).
+_BLOCK_ELEMENTS = 1 << 22
+# Features whose products are summed in float32; wide enough to be multiplied at full speed.
+_PRODUCT_FEATURES = 8192
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -310,15 +312,17 @@ def _correlations(x: _Rows, y: _Rows) -> np.ndarray:
 def _products(x: _Rows, y: _Rows) -> np.ndarray:
     """Sums over features of the rows' products; the rows' moments on the way, for one reading."""
     products = np.zeros((x.n_rows, y.n_rows))
+    part = np.empty(products.shape, dtype=np.float32)
     x.forget()
     y.forget()
     # Values beyond float32 overflow here; their rows are scaled before the second reading.
     with np.errstate(over="ignore", invalid="ignore"):
-        for columns in _blocks(x.n_features, x.n_rows + y.n_rows):
+        for start in range(0, x.n_features, _PRODUCT_FEATURES):
+            columns = slice(start, start + _PRODUCT_FEATURES)
             left, right = x.block(columns), y.block(columns)
             x.count(left)
             y.count(right)
-            products += left @ right.T
+            products += np.matmul(left, right.T, out=part)
     return products
 
 
