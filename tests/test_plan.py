@@ -20,6 +20,7 @@ from nsdrecon.plan import (
     rule_table,
     totals,
 )
+from nsdrecon.schedule import wall_time
 from workflow_runs import ROOT
 
 PARTITIONS = Partition.of_profile(
@@ -70,6 +71,33 @@ def test_totals_are_sums_of_what_the_rules_ask_for(tmp_path):
     assert found["longest_path_h"] == pytest.approx(2)
     assert (found["jobs_measured"], found["gpu_hours_measured"]) == (1, pytest.approx(0.5))
     assert found["core_hours_measured"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("n_gpus", [1, 2, 4, 8])
+def test_shards_share_the_gpus(n_gpus):
+    """Eight shards of 10 s between two CPU jobs of 1 s."""
+    edges = [(0, shard) for shard in range(1, 9)] + [(shard, 9) for shard in range(1, 9)]
+    seconds, gpus = [1, *[10] * 8, 1], [0, *[1] * 8, 0]
+    assert wall_time(edges, seconds, gpus, n_gpus) == 2 + 80 / n_gpus
+    # Too few shards leave GPUs idle.
+    assert wall_time([], [40, 40], [1, 1], n_gpus) == 80 / min(n_gpus, 2)
+
+
+def test_what_much_waits_for_starts_first():
+    """On one GPU: the short job that a long CPU job waits for, then the others."""
+    assert wall_time([(2, 3)], [5, 5, 2, 9], [1, 1, 1, 0], 1) == 12
+    assert wall_time([], [5, 5], [1, 1], 1) == 10
+    with pytest.raises(ValueError, match="2 GPUs, but there are 1"):
+        wall_time([], [5], [2], 1)
+
+
+def test_n_gpus_cut_the_run_by_about_n(full, tmp_path):
+    """By the time limits of a full run, with the shards of its configuration."""
+    found = totals(full, tmp_path)
+    one = found["wall_h_1_gpu"]
+    assert one >= found["gpu_hours"]
+    for n_gpus in (2, 4, 8):
+        assert one / found[f"wall_h_{n_gpus}_gpu"] > 0.9 * n_gpus
 
 
 def test_longest_path_follows_the_cost():

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pygraphviz
 
+from nsdrecon.schedule import wall_time
+
+GPU_COUNTS = (1, 2, 4, 8)  # for which the wall time is given
 _CPU, _GPU, _LOCAL = "#dbe9f6", "#fbd3b0", "#ffffff"
 LEGEND = "Boxes: stages. Orange: with a GPU. Blue: CPU node. White: where Snakemake runs."
 
@@ -260,12 +263,17 @@ def totals(jobs: Sequence[PlannedJob], folder: Path) -> dict[str, object]:
     """The run as a whole: what it asks for at most, and what was measured so far.
 
     Hours are the sum over jobs of time limit times cores or GPUs. The longest path is the longest
-    chain of jobs that wait for each other: the wall time with a node for every job.
+    chain of jobs that wait for each other: the wall time with a node for every job. Of the same
+    jobs ``wall_h_N_gpu`` is the wall time with N GPUs and cores enough, by measured times where
+    there are some and limits elsewhere: where it no longer falls with N, more shards would help.
     """
     nodes = [job for job in jobs if not job.local]
     found = {number: measurement(job, folder) for number, job in enumerate(jobs)}
     seconds = {number: value[0] for number, value in found.items() if value}
     path = longest_path(jobs, [job.runtime for job in jobs])
+    cost = [seconds.get(number, 60.0 * job.runtime) for number, job in enumerate(jobs)]
+    gpus, edges = [job.gpu for job in jobs], job_edges(jobs)
+    wall = {n: wall_time(edges, cost, gpus, n) / 3600 for n in GPU_COUNTS if n >= max(gpus)}
     return {
         "jobs": len(jobs),
         "jobs_on_nodes": len(nodes),
@@ -275,6 +283,7 @@ def totals(jobs: Sequence[PlannedJob], folder: Path) -> dict[str, object]:
         "largest_job_gb": max(job.mem_mb for job in nodes) / 1000,
         "longest_path_h": sum(jobs[number].runtime for number in path) / 60,
         "longest_path": " → ".join(_steps(jobs, path)),
+        **{f"wall_h_{n}_gpu": hours for n, hours in wall.items()},
         "jobs_measured": len(seconds),
         "core_hours_measured": sum(jobs[n].threads * s for n, s in seconds.items()) / 3600,
         "gpu_hours_measured": sum(jobs[n].gpu * s for n, s in seconds.items()) / 3600,
