@@ -41,7 +41,10 @@ NODES = {
 
 
 class Record(NamedTuple):
-    """What the scheduler keeps of a job; ``gpus`` were allocated to it, not just asked for."""
+    """What the scheduler keeps of a job; ``gpus`` were allocated to it, not just asked for.
+
+    ``start`` and ``end`` are local times as text (ISO 8601).
+    """
 
     job: str
     comment: str
@@ -53,6 +56,8 @@ class Record(NamedTuple):
     memory_mb: int
     limit: str
     folder: str
+    start: str
+    end: str
 
     @property
     def rule(self) -> str:
@@ -277,6 +282,8 @@ def _record(line: str) -> Record:
         memory_mb=int(fields.get("Mem", 0)),
         limit=fields["TimeLimit"],
         folder=fields["WorkDir"],
+        start=fields["StartTime"],
+        end=fields["EndTime"],
     )
 
 

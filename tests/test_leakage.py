@@ -76,7 +76,7 @@ def test_rescaling_by_the_test_set_is_labelled(project):
 
 def test_rescaling_by_the_test_set_without_a_label_is_found(tmp_path):
     project = copy_project(tmp_path / "project")
-    rules = project / "workflow/rules/common.smk"
+    rules = project / "workflow/rules/run.smk"
     text = rules.read_text()
     assert RESCALED in text
     rules.write_text(text.replace(RESCALED, ""))

@@ -1,8 +1,11 @@
 """The workflow on a real SLURM: every rule, through ``snakemake --profile slurm``."""
 
+import shutil
 import subprocess
 import time
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 
@@ -32,19 +35,21 @@ def planned(project):
     return planned_jobs(project, command[command.index("--configfile") + 1 :])
 
 
+def on_cluster(project, *arguments, overlays=OVERLAYS):
+    command = snakemake_command(project, "--profile", "slurm", *FAST, *arguments, overlays=overlays)
+    done = subprocess.run(
+        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+
+
 @pytest.fixture(scope="module")
 def run(cluster, project):
     """What the scheduler keeps of a whole run that has ended well, and the seconds it took."""
     threads = yaml.safe_load((ROOT / "profiles/demo/config.yaml").read_text())["set-threads"]
     threads = [f"{rule}={number}" for rule, number in threads.items()]
-    command = snakemake_command(
-        project, "--profile", "slurm", *FAST, "--set-threads", *threads, overlays=OVERLAYS
-    )
     start = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
+    on_cluster(project, "--set-threads", *threads)
     return cluster.records(project), time.perf_counter() - start
 
 
@@ -96,3 +101,23 @@ def test_nothing_half_written_is_left(records, project):
 def test_every_job_has_a_log_of_its_own(records, project):
     logs = {path.stem for path in (project / "logs/slurm").rglob("*.log")}
     assert {record.job for record in records} <= logs
+
+
+def test_shards_share_the_gpus(cluster, tiny, tmp_path):
+    """Four shards of one stage ran at one moment, each with one of the four GPUs for itself."""
+    project = tmp_path / "project"
+    shutil.copytree(tiny, project, symlinks=True)
+    target = "results/subj01/latents/vdvae/train.h5"
+    on_cluster(
+        project,
+        *(target, "--set-threads", "vdvae_latents=1"),
+        overlays=(*OVERLAYS, {"shards": 4}),
+    )
+    shards = [record for record in cluster.records(project) if record.rule == "vdvae_latents"]
+    assert [shard.gpus for shard in shards] == [1, 1, 1, 1]
+    assert sorted(shard.nodes for shard in shards) == ["gpu1", "gpu1", "gpu2", "gpu2"]
+    last_start, first_end = max(one.start for one in shards), min(one.end for one in shards)
+    assert last_start < first_end, shards
+    with h5py.File(tiny / target) as before, h5py.File(project / target) as after:
+        assert np.array_equal(before["nsd_id"], after["nsd_id"])
+        np.testing.assert_allclose(after["latents"], before["latents"], atol=1e-3)

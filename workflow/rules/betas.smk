@@ -3,6 +3,7 @@
 
 localrules:
     trials,
+    session_betas,
 
 
 rule trials:
@@ -40,8 +41,8 @@ rule session_betas:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(1500),
-        runtime=scaled(20),
+        mem_mb=scaled(500),
+        runtime=scaled(10),
     params:
         code=code("session_betas"),
     message:
@@ -73,8 +74,8 @@ rule average_betas:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(6000),
-        runtime=scaled(30),
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
     params:
         code=code("average_betas"),
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),

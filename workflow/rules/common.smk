@@ -1,65 +1,16 @@
+# What the rules share: fingerprints and settings for params, resources, paths and input functions.
+#
+# mem_mb and runtime of rules are those of a first attempt at full NSD. On CPU nodes mem_mb is 1.5 to 2
+# times the peak that benchmarks/bench_sizes.py and bench_ridge.py --full measure, and 1000 at least,
+# since Snakemake itself runs in a job twice; bench_sizes fails where a peak is above what its rule
+# asks for. Rules with a GPU, and model_check, were not measured at full size: their host memory is
+# that of the models' files in float32 (VDVAE 0.5 GB, CLIP 1.7, Stable Diffusion 3.8, Versatile
+# Diffusion up to 9 while it is put together), about twice, with 3 GB for CUDA.
+
 from nsdrecon.closure import code_fingerprint
 from nsdrecon.diffusion.settings import Sampling
-from nsdrecon.errors import InputError
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon import layout
-
-# Which predicted features each system is guided by, besides the VDVAE's.
-GUIDANCE = {
-    "vdvae": [],
-    "sd-ddpm": ["sd-text"],
-    "sd-ddim": ["sd-text"],
-    "vd-ddpm": ["vd-text", "vd-vision"],
-    "vd-ddim": ["vd-text", "vd-vision"],
-}
-
-BACKBONES = {"sd": "stable_diffusion", "vd": "versatile_diffusion"}
-FEATURE_MODELS = {
-    "sd-text": "stable_diffusion",
-    "vd-text": "versatile_diffusion",
-    "vd-vision": "versatile_diffusion",
-}
-
-ARCHITECTURE = {
-    key: value for key, value in config["models"]["vdvae"].items() if key != "checkpoint"
-}
-
-SUBJECTS = [f"subj{number:02d}" for number in config["subjects"]]
-# Stage 2 starts from the VDVAE's images, so that system is always there.
-SYSTEMS = list(dict.fromkeys(["vdvae", *config["systems"]]))
-# Analyses of systems that a run does not have are left out.
-for analysis in ("repeats", "holdout"):
-    config["evaluation"][analysis] = [s for s in config["evaluation"][analysis] if s in SYSTEMS]
-# Which of several samples is kept is a matter of predicted vision features, whatever the backbone.
-SEVERAL = [s for s in SYSTEMS if s != "vdvae" and config["stage2"]["samples"] > 1]
-CHOICE = ["vd-vision"] if SEVERAL else []
-FEATURES = list(dict.fromkeys(["vdvae", *(f for s in SYSTEMS for f in GUIDANCE[s]), *CHOICE]))
-# Ceilings: the same models given the true latents of the test images instead of predicted ones.
-ORACLES = list(dict.fromkeys(["oracle-vdvae", *config["oracles"]])) if config["oracles"] else []
-ORACLE_FEATURES = list(
-    dict.fromkeys(["vdvae", *(f for s in ORACLES for f in GUIDANCE[s.removeprefix("oracle-")])])
-)
-TITLES = {
-    "vdvae": "VDVAE (stage 1)",
-    "sd-ddpm": "Stable Diffusion, DDPM",
-    "sd-ddim": "Stable Diffusion, DDIM",
-    "vd-ddpm": "Versatile Diffusion, DDPM",
-    "vd-ddim": "Versatile Diffusion, DDIM",
-}
-# Predictions rescaled by the test set make one image's result depend on the others: said wherever
-# such a system is named.
-if config["regression"]["rescale"] == "test":
-    TITLES = {system: f"{title}, rescaled by the test set" for system, title in TITLES.items()}
-SYSTEM_TITLES = {system: TITLES[system] for system in SYSTEMS}
-ORACLE_TITLES = {
-    oracle: f"{TITLES[oracle.removeprefix('oracle-')]}, oracle: true latents" for oracle in ORACLES
-}
-SAMPLES_FIGURES = [
-    f"results/figures/samples_{subject}_{system}.png" for subject in SUBJECTS for system in SEVERAL
-]
-# The graphs are drawn again when a rule changes.
-RULE_FILES = ["workflow/Snakefile", *sorted(map(str, Path("workflow/rules").glob("*.smk")))]
-SHARDS = [f"{i + 1}-of-{config['shards']}" for i in range(config["shards"])]
 
 
 def code(script):
@@ -89,6 +40,13 @@ def part(wildcards):
     """A shard's 0-based number and the number of shards, from its name."""
     number, _, count = wildcards.shard.partition("-of-")
     return int(number) - 1, int(count)
+
+
+def system_shards(wildcards):
+    """The shards of a system's images."""
+    stage1 = wildcards.system.removeprefix("oracle-") == "vdvae"
+    folder = f"results/{wildcards.subject}/reconstructions/{wildcards.system}/shards"
+    return [f"{folder}/{shard}.h5" for shard in ([WHOLE] if stage1 else SHARDS)]
 
 
 def sessions(wildcards):
@@ -231,27 +189,6 @@ def network_checks():
     return ["results/data/models/networks.tsv"] if NETWORKS else []
 
 
-def _sessions_of(number):
-    return layout.resolve_sessions(
-        config["nsd"]["sessions"], _available(number), f"subj{number:02d}"
-    )
-
-
-def _available(number):
-    if config["nsd"]["source"] != "simulated":
-        return layout.SESSIONS[number]
-    simulated = len(config["simulation"]["subjects"])
-    if number > simulated:
-        raise InputError(
-            "config: subjects",
-            found=number,
-            expected=f"a subject of the simulation, 1 to {simulated}",
-        )
-    return config["simulation"]["n_sessions"]
-
-
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.
 VDVAEConfig(**ARCHITECTURE).n_latent_layers(config["latents"]["vdvae_layers"])
 Sampling(**sampling(None))
-
-SESSIONS = {f"subj{number:02d}": _sessions_of(number) for number in config["subjects"]}

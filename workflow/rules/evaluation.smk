@@ -43,7 +43,7 @@ NETWORKS = [
 
 
 localrules:
-    floors,
+    repeats_betas,
 
 
 rule shared_stimuli:
@@ -61,7 +61,7 @@ rule shared_stimuli:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(2000),
+        mem_mb=scaled(1000),
         runtime=scaled(20),
     params:
         code=code("shared_stimuli"),
@@ -81,12 +81,14 @@ rule floors:
         expand("results/{{subject}}/reconstructions/{floor}.h5", floor=COMMON_FLOORS),
     log:
         "logs/floors/{subject}.log",
+    benchmark:
+        "results/benchmarks/floors/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
     resources:
-        mem_mb=scaled(6000),
-        runtime=scaled(30),
+        mem_mb=scaled(4000),
+        runtime=scaled(15),
     params:
         code=code("floors"),
         cfg=settings("seed"),
@@ -111,8 +113,8 @@ rule categories:
         "../envs/nsdrecon.yaml"
     threads: 2
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
     params:
         code=code("categories"),
         cfg=settings("evaluation.categories", "seed"),
@@ -212,8 +214,8 @@ rule metrics:
         "../envs/nsdrecon.yaml"
     threads: 2
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(1500),
+        runtime=scaled(15),
     params:
         code=code("metrics"),
         cfg=settings("evaluation.bootstrap", "evaluation.protocol", "nsd.source", "seed"),
@@ -267,8 +269,8 @@ rule repeats_betas:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(20),
+        mem_mb=scaled(1000),
+        runtime=scaled(10),
     params:
         code=code("repeats_betas"),
         of=MAX_REPEATS,
@@ -299,8 +301,8 @@ rule repeats:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
     params:
         code=code("repeats"),
         cfg=settings("evaluation.bootstrap", "evaluation.protocol", "evaluation.repeats", "seed"),
@@ -339,8 +341,8 @@ rule holdout_training:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(60),
+        mem_mb=scaled(1000),
+        runtime=scaled(30),
     params:
         code=code("holdout_training"),
         cfg=settings("evaluation.categories", "evaluation.held_out", "seed"),
@@ -378,8 +380,8 @@ rule holdout:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=scaled(30),
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
     params:
         code=code("holdout"),
         cfg=settings("evaluation.bootstrap", "evaluation.held_out", "evaluation.holdout", "seed"),

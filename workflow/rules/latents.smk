@@ -51,7 +51,7 @@ rule train_stimuli:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(2000),
+        mem_mb=scaled(1000),
         runtime=scaled(60),
     params:
         code=code("train_stimuli"),
@@ -153,7 +153,7 @@ rule vision_features:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(16000),
+        mem_mb=scaled(8000),
         runtime=scaled(120),
         gpu=1,
     params:
@@ -184,7 +184,7 @@ rule latents:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(16000),
+        mem_mb=scaled(1000),
         runtime=scaled(30),
     params:
         code=code("latents"),
@@ -196,7 +196,7 @@ rule latents:
 
 use rule latents as oracle_latents with:
     input:
-        expand("results/{{subject}}/oracle-latents/{{feature}}/shards/{shard}.h5", shard=SHARDS),
+        f"results/{{subject}}/oracle-latents/{{feature}}/shards/{WHOLE}.h5",
     output:
         "results/{subject}/oracle-latents/{feature}.h5",
     log:

@@ -19,7 +19,7 @@ rule gram:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
-        mem_mb=scaled(8000),
+        mem_mb=scaled(7000),
         runtime=scaled(30),
     params:
         code=code("gram"),
@@ -105,7 +105,7 @@ else:
             "../envs/nsdrecon.yaml"
         threads: 8
         resources:
-            mem_mb=scaled(8000),
+            mem_mb=scaled(6000),
             runtime=scaled(60),
         params:
             code=code("weights"),
@@ -137,8 +137,8 @@ else:
             "../envs/nsdrecon.yaml"
         threads: 4
         resources:
-            mem_mb=scaled(8000),
-            runtime=scaled(30),
+            mem_mb=scaled(1500),
+            runtime=scaled(20),
         params:
             code=code("predictions"),
             cfg=settings("device", "regression.block", "regression.rescale"),

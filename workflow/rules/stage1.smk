@@ -1,6 +1,10 @@
 # Stage 1: images that the VDVAE decodes from predicted latents, or from an oracle's true ones.
 
 
+localrules:
+    reconstructions,
+
+
 rule vdvae_images:
     """VDVAE images of one shard of the test images."""
     input:
@@ -43,7 +47,7 @@ rule vdvae_images:
 rule reconstructions:
     """All shards of one system's reconstructions, rows by nsd_id."""
     input:
-        expand("results/{{subject}}/reconstructions/{{system}}/shards/{shard}.h5", shard=SHARDS),
+        system_shards,
     output:
         "results/{subject}/reconstructions/{system}.h5",
     log:
@@ -56,7 +60,7 @@ rule reconstructions:
         "../envs/nsdrecon.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(8000),
+        mem_mb=scaled(500),
         runtime=scaled(20),
     params:
         code=code("reconstructions"),

@@ -20,7 +20,7 @@ rule diffusion_images:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(24000),
+        mem_mb=scaled(16000),
         runtime=scaled(240),
         gpu=1,
     params:
