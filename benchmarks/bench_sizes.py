@@ -1,0 +1,335 @@
+"""What the rules on CPU cores take at the size of NSD, against what they ask the scheduler for.
+
+Every rule's own script runs in a process of its own on files of noise that have the sizes of NSD's
+subject 1: 37 sessions, 15,724 voxels, 8,859 training and 982 test images of 425 x 425 pixels. Where
+memory is bounded by blocks a part of the targets or images stands for all of them, in two sizes:
+the peak must not grow. A peak above the rule's ``mem_mb``, or a time above its ``runtime``, fails.
+
+The file of stimuli is sparse, so reading it costs no disk; the volume of a session compresses
+better than a real one (`bench_betas` has the real entropy); eigenvectors of the Gram matrix and
+weights of all targets are in ``bench_ridge --full``. Rules with a GPU are not here.
+
+Run with ``python -m benchmarks.bench_sizes`` (about eight minutes on two cores, 12 GB of disk, 3 GB
+of memory).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import runpy
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from benchmarks import SCRIPTS, environment
+from benchmarks.nsd_sized import (
+    N_SESSIONS,
+    N_TEST,
+    ids_of,
+    write_categories,
+    write_design,
+    write_latents,
+    write_scores,
+    write_session_volume,
+    write_sessions,
+    write_shards,
+    write_stimuli,
+)
+
+sys.path.insert(0, str(SCRIPTS))
+
+ROOT = SCRIPTS.parents[1]
+SD_TEXT, VD_VISION = (77, 768), (257, 768)
+SUBJECTS = [f"subj{number:02d}" for number in (1, 2, 5, 7)]
+GROWTH = 1.1  # at most, of a peak when the data double, where memory is bounded by blocks
+# Rules that config.yaml as it is does not run are asked about as well.
+ALSO = {"nsd": {"stimuli": "whole"}, "stage2": {"samples": 5}}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a rule's script; ``share`` says which part of NSD's size it has."""
+
+    rule: str
+    input: Mapping[str, object] | Sequence[str]
+    output: Mapping[str, object] | Sequence[str]
+    params: Mapping[str, object] = field(default_factory=dict)
+    wildcards: Mapping[str, str] = field(default_factory=lambda: {"subject": "subj01"})
+    share: str = ""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print a row a job; fails if a rule asks for less than it takes."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
+    asked, config = _asked(), _config()
+    columns = f"{'seconds':>8} {'peak MB':>8} {'asks MB':>8} {'min':>4}"
+    print(f"{'rule':22} {'part':>14} {columns}")
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        peaks: dict[str, float] = {}
+        for part in PARTS:
+            for job in part(Path(folder), config):
+                found = _in_own_process(job)
+                memory, minutes = asked[job.rule]
+                print(
+                    f"{job.rule:22} {job.share or 'all':>14} {found['seconds']:8.1f} "
+                    f"{found['peak_mb']:8.0f} {memory:8} {minutes:4}",
+                    flush=True,
+                )
+                if found["peak_mb"] > memory or found["seconds"] > 60 * minutes:
+                    failures.append(f"{job.rule} takes more than it asks for")
+                if found["peak_mb"] > GROWTH * peaks.get(job.rule, math.inf):
+                    failures.append(f"{job.rule}: memory grows with the data")
+                peaks[job.rule] = found["peak_mb"]
+    if failures:
+        raise SystemExit("; ".join(failures))
+
+
+def _config() -> dict:
+    """The configuration of a full run, complete."""
+    import yaml
+
+    from nsdrecon.settings import complete_settings
+
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    for section, values in ALSO.items():
+        config[section].update(values)
+    complete_settings(config, ROOT / "workflow/schemas/config.schema.yaml")
+    return config
+
+
+def _asked() -> dict[str, tuple[int, int]]:
+    """Memory (MB) and time limit (minutes) of each rule's first attempt."""
+    from nsdrecon.plan import planned_jobs
+
+    config = _config()
+    jobs = planned_jobs("workflow/planned_jobs.py", config)
+    config["regression"]["weights"] = "none"
+    jobs += planned_jobs("workflow/planned_jobs.py", config)
+    return {job.rule: (job.mem_mb, job.runtime) for job in jobs}
+
+
+def _settings(config: dict, *keys: str) -> dict:
+    """The configuration values of a rule's ``cfg``."""
+    found = {}
+    for key in keys:
+        value = config
+        for part in key.split("."):
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def _in_own_process(job: Job) -> dict[str, float]:
+    """Run a rule's script; its seconds, imports among them, and its peak memory."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench_sizes", "--job", json.dumps(asdict(job))],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    if done.returncode:
+        raise SystemExit(f"{job.rule} failed:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout)
+
+
+class _Files(list):
+    """What Snakemake gives a script: a list whose items have names as well."""
+
+    def __init__(self, files: Mapping[str, object] | Sequence[str]) -> None:
+        named = files if isinstance(files, dict) else {}
+        super().__init__(named.values() if named else files)
+        self.__dict__.update(named)
+
+
+def _run(job: Mapping[str, object]) -> dict[str, float]:
+    start = time.perf_counter()
+    context = SimpleNamespace(
+        rule=job["rule"],
+        input=_Files(job["input"]),
+        output=_Files(job["output"]),
+        log=[None],
+        params=SimpleNamespace(**job["params"]),
+        wildcards=SimpleNamespace(**job["wildcards"]),
+        threads=2,
+    )
+    runpy.run_path(str(SCRIPTS / f"{job['rule']}.py"), init_globals={"snakemake": context})
+    from nsdrecon.logs import peak_memory_mb
+
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak_memory_mb()}
+
+
+def responses(folder: Path, config: dict) -> Iterator[Job]:
+    """From the volume of a session to predictions; leaves the subject's mean responses."""
+    write_session_volume(folder)
+    write_design(folder)
+    trials = f"{folder}/trials.tsv"
+    yield Job(
+        "session_betas",
+        {"betas": f"{folder}/betas.nii.gz", "mask": f"{folder}/mask.nii.gz", "trials": trials},
+        [f"{folder}/session.h5"],
+        wildcards={"subject": "subj01", "session": "01"},
+    )
+    train, test = f"{folder}/train.h5", f"{folder}/test.h5"
+    yield Job(
+        "average_betas",
+        {"sessions": write_sessions(folder), "trials": trials, "ncsnr": ""},
+        {"train": train, "test": test},
+        {
+            "cfg": _settings(config, "responses.min_ncsnr", "responses.session_zscore"),
+            "sessions": list(range(1, N_SESSIONS + 1)),
+        },
+    )
+    yield Job(
+        "repeats_betas",
+        [test],
+        [f"{folder}/repeats.h5"],
+        {"of": 3},
+        {"subject": "subj01", "n": "2"},
+    )
+    gram = f"{folder}/gram.h5"
+    device = {"device": "cpu"}
+    yield Job("gram", [train], [gram], {"cfg": device, "eigenvectors": False})
+    ridge = ("alpha_grid", "alpha_per_target", "block", "weights", "rescale")
+    cfg = device | _settings(config, *(f"regression.{name}" for name in ridge))
+    alpha = config["regression"]["alpha"]["vdvae"]
+    for n_targets in (8192, 16_384):
+        latents = write_latents(folder / f"{n_targets}.h5", ids_of(train), (n_targets,))
+        weights, share = f"{folder}/weights-{n_targets}.h5", f"{n_targets} targets"
+        yield Job(
+            "weights",
+            {"gram": gram, "betas": train, "latents": latents},
+            [weights],
+            {"cfg": cfg, "alpha": alpha},
+            share=share,
+        )
+        output = [f"{folder}/predicted.h5"]
+        yield Job(
+            "predictions", {"weights": weights, "betas": test}, output, {"cfg": cfg}, share=share
+        )
+        yield Job(
+            "weightless_predictions",
+            {"gram": gram, "train": train, "latents": latents, "test": test},
+            {"predictions": output[0], "statistics": f"{folder}/statistics.h5"},
+            {"cfg": cfg, "alpha": alpha},
+            share=share,
+        )
+        _remove(weights, latents)
+    _remove(gram, *folder.glob("session*"), folder / "betas.nii.gz")
+
+
+def pictures(folder: Path, config: dict) -> Iterator[Job]:
+    """Stimuli and what is made of them; needs the mean responses."""
+    brick = write_stimuli(folder)
+    images = f"{folder}/images.h5"
+    yield Job("train_stimuli", {"stimuli": brick, "trials": f"{folder}/trials.tsv"}, [images])
+    yield Job(
+        "shared_stimuli",
+        {"stimuli": brick, "design": f"{folder}/design.mat"},
+        [f"{folder}/shared.h5"],
+        wildcards={},
+    )
+    floors = [f"{folder}/floor-{name}.h5" for name in ("mean", "grey", "random", "nearest")]
+    yield Job(
+        "floors",
+        {"stimuli": images, "train": f"{folder}/train.h5", "test": f"{folder}/test.h5"},
+        floors,
+        {"cfg": _settings(config, "seed")},
+    )
+    _remove(brick, images, f"{folder}/shared.h5", *floors)
+    shards = write_shards(folder, "images", N_TEST, (1, 512, 512, 3))
+    yield Job("reconstructions", shards, [f"{folder}/joined.h5"])
+    _remove(f"{folder}/joined.h5", *shards)
+    for n_images in (20, 40):
+        (samples,) = write_shards(folder, "images", n_images, (5, 512, 512, 3), 1)
+        cfg = _settings(config, "evaluation.bootstrap", "seed")
+        output = [f"{folder}/agreement.tsv"]
+        yield Job("sample_agreement", [samples], output, {"cfg": cfg}, share=f"{n_images} images")
+
+
+def latents(folder: Path, config: dict) -> Iterator[Job]:
+    """Features of images and captions; needs the mean responses."""
+    for n_images in (2208, 4416):
+        width = (VD_VISION[0] * VD_VISION[1],)
+        shards = write_shards(folder, "latents", n_images, width)
+        yield Job("latents", shards, [f"{folder}/joined.h5"], share=f"{n_images} images")
+        _remove(f"{folder}/joined.h5", *shards)
+    responses = {split: f"{folder}/{split}.h5" for split in ("train", "test")}
+    captions = {
+        split: write_latents(folder / f"captions-{split}.h5", ids_of(path), SD_TEXT)
+        for split, path in responses.items()
+    }
+    clusters = _settings(config, "evaluation.categories", "evaluation.held_out", "seed")
+    yield Job("categories", captions, [f"{folder}/categories.tsv"], {"cfg": clusters})
+    yield Job(
+        "holdout_training",
+        {"captions": captions["train"], "latents": [captions["train"]], **responses},
+        {
+            "train": f"{folder}/holdout-train.h5",
+            "test": f"{folder}/holdout-test.h5",
+            "latents": [f"{folder}/holdout-latents.h5"],
+        },
+        {"cfg": clusters},
+    )
+    _remove(*captions.values(), *folder.glob("holdout-*"))
+
+
+def tables(folder: Path, config: dict) -> Iterator[Job]:
+    """Means and intervals of all subjects and systems."""
+    evaluation = config["evaluation"]
+    wanted = evaluation["protocol"]
+    networks = [
+        entry for entry in evaluation["networks"] if entry.get("protocol", wanted) == wanted
+    ]
+    systems = {name: name for name in config["systems"]}
+    floors = {f"floor-{number}": "floor" for number in range(4 + len(systems))}
+    ceilings = {name: name for name in config["oracles"]}
+    scores = [
+        write_scores(folder / subject / f"{name}.tsv", subject, name, networks)
+        for subject in SUBJECTS
+        for name in (*systems, *floors, *ceilings)
+    ]
+    names = ("bootstrap", "protocol", "repeats", "held_out", "holdout")
+    cfg = _settings(config, "nsd.source", "seed", *(f"evaluation.{name}" for name in names))
+    titles = {"networks": networks, "systems": systems, "floors": floors, "ceilings": ceilings}
+    pairs = {"one": ("sd-ddpm", "sd-ddim"), "two": ("vd-ddpm", "vd-ddim")}
+    pairs |= {"three": ("sd-ddpm", "vd-ddpm"), "four": ("sd-ddim", "vd-ddim")}
+    outputs = ("long.tsv", "markdown.md", "latex.tex", "contrasts.tsv", "retrieval.tsv")
+    outputs = {name.partition(".")[0]: f"{folder}/{name}" for name in (*outputs, "published.tsv")}
+    yield Job("metrics", scores, outputs, {"cfg": cfg, "contrasts": pairs, **titles}, {})
+    variants = [
+        write_scores(folder / f"{subject}-repeats{n}" / f"{name}.tsv", subject, name, networks)
+        for n in (1, 2, 3)
+        for subject in SUBJECTS
+        for name in evaluation["repeats"]
+    ]
+    outputs = {"table": "repeats.tsv", "figure": "repeats.png", "caption": "repeats.txt"}
+    outputs = {name: f"{folder}/{file}" for name, file in outputs.items()}
+    yield Job("repeats", {"scores": variants}, outputs, {"cfg": cfg, "n": [1, 2, 3], **titles}, {})
+    full = [f"{folder}/{s}/{name}.tsv" for s in SUBJECTS for name in evaluation["holdout"]]
+    inputs = {"full": full, "held_out": full, "categories": [write_categories(folder)] * len(full)}
+    yield Job("holdout", inputs, [f"{folder}/holdout.tsv"], {"cfg": cfg}, {})
+
+
+PARTS = (responses, pictures, latents, tables)
+
+
+def _remove(*paths: str | Path) -> None:
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--job"]:
+        print(json.dumps(_run(json.loads(sys.argv[2]))))
+    else:
+        main()

@@ -1,0 +1,177 @@
+"""Files of noise that have the sizes and the form of NSD's subject 1, for benchmarks."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+VOLUME = (81, 104, 83)  # subject 1, func1pt8mm
+N_SESSIONS, N_TRIALS, N_VOXELS = 37, 750, 15_724
+N_SHARED, N_IMAGES, N_STIMULI, SIZE = 1000, 10_000, 73_000, 425
+N_TEST, N_TRAIN = 982, 8859
+N_SHARDS = 8
+
+
+def write_session_volume(folder: Path) -> None:
+    """A session's volumes, noise within the mask and 0 elsewhere."""
+    import nibabel as nib
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    mask = np.zeros(VOLUME, dtype=np.int16)
+    mask.reshape(-1)[rng.choice(mask.size, N_VOXELS, replace=False)] = 1
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / "mask.nii.gz")
+    header = nib.Nifti1Header()
+    header.set_data_shape((*VOLUME, N_TRIALS))
+    header.set_data_dtype(np.int16)
+    header.set_slope_inter(1, 0)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    with gzip.open(folder / "betas.nii.gz", "wb", compresslevel=1) as stream:
+        stream.write(header.binaryblock + bytes(4))
+        volume = np.zeros(VOLUME, dtype=np.int16)
+        for _ in range(N_TRIALS):
+            volume[mask > 0] = rng.integers(-3000, 3000, N_VOXELS)
+            stream.write(volume.tobytes(order="F"))
+
+
+def write_design(folder: Path) -> None:
+    """A design with NSD's counts: 9,841 of the 10,000 images are seen in 37 sessions."""
+    import numpy as np
+    import scipy.io
+
+    from nsdrecon.nsd import read_design, trial_table
+    from nsdrecon.store import write_table
+
+    rng = np.random.default_rng(0)
+    images = np.arange(1, N_IMAGES + 1)
+    unseen = np.concatenate([images[N_TEST:N_SHARED], images[N_TEST + N_TRAIN + 18 :]])
+    seen = rng.permutation(np.repeat(np.setdiff1d(images, unseen), 3))
+    pattern = np.zeros((40, 900), dtype=np.uint8)
+    pattern[:, :N_TRIALS] = 1
+    shared, *others = np.split(rng.permutation(N_STIMULI) + 1, [N_SHARED])
+    own = [rng.permutation(others[0])[: N_IMAGES - N_SHARED] for _ in range(8)]
+    scipy.io.savemat(
+        folder / "design.mat",
+        {
+            "masterordering": np.concatenate([seen, np.repeat(unseen, 3)])[None],
+            "subjectim": np.stack([np.concatenate([shared, ids]) for ids in own]),
+            "sharedix": np.sort(shared)[None],
+            "stimpattern": pattern.reshape(40, 12, 75),
+        },
+    )
+    sessions = range(1, N_SESSIONS + 1)
+    table = trial_table(read_design(folder / "design.mat"), "subj01", sessions)
+    write_table(folder / "trials.tsv", table)
+
+
+def write_sessions(folder: Path) -> list[str]:
+    """The voxels of all sessions, as ``session_betas`` leaves them."""
+    import h5py
+    import numpy as np
+
+    from nsdrecon.nsd import read_trials
+    from nsdrecon.volumes import Voxels
+
+    rng = np.random.default_rng(0)
+    trials = read_trials(folder / "trials.tsv")
+    index = np.argwhere(np.ones((1, 1, N_VOXELS))).astype(np.int32)
+    voxels = Voxels(index, (1, 1, N_VOXELS), np.eye(4), "noise")
+    paths = []
+    for session, rows in trials.groupby("session"):
+        paths.append(f"{folder}/session{session:02d}.h5")
+        with h5py.File(paths[-1], "w") as file:
+            betas = rng.integers(-3000, 3000, (N_TRIALS, N_VOXELS), dtype=np.int16)
+            file.create_dataset("betas", data=betas, chunks=(N_TRIALS, 64))
+            for name in ("nsd_id", "trial"):
+                file[name] = rows[name].to_numpy(dtype=np.int64)
+            voxels.write(file)
+            file.attrs.update(subject="subj01", session=session)
+    return paths
+
+
+def write_stimuli(folder: Path) -> str:
+    """The file of all stimuli, of its size but without content: a hole on the disk."""
+    import h5py
+
+    path = f"{folder}/nsd_stimuli.hdf5"
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple((N_STIMULI, SIZE, SIZE, 3))
+        h5py.h5d.create(file.id, b"imgBrick", h5py.h5t.STD_U8LE, space, layout)
+    return path
+
+
+def ids_of(path: str):
+    from nsdrecon.store import read_ids
+
+    return read_ids(path)
+
+
+def write_latents(path: Path, nsd_id, shape: tuple[int, ...]) -> str:
+    """A feature space of noise, in blocks."""
+    import h5py
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    width = int(np.prod(shape))
+    with h5py.File(path, "w") as file:
+        file["nsd_id"] = np.sort(nsd_id)
+        file.attrs.update(subject="subj01", feature="noise", shape=shape)
+        stored = file.create_dataset("latents", (len(nsd_id), width), np.float32)
+        for start in range(0, len(nsd_id), 512):
+            rows = min(512, len(nsd_id) - start)
+            stored[start : start + rows] = rng.standard_normal((rows, width), dtype=np.float32)
+    return str(path)
+
+
+def write_shards(
+    folder: Path, name: str, n_images: int, shape: tuple[int, ...], n_shards: int = N_SHARDS
+) -> list[str]:
+    """Shards of pictures or latents."""
+    import h5py
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    paths = []
+    for number, ids in enumerate(np.array_split(np.arange(n_images), n_shards)):
+        paths.append(f"{folder}/{name}-{number}.h5")
+        with h5py.File(paths[-1], "w") as file:
+            file["nsd_id"] = ids
+            file.attrs.update(subject="subj01", system="noise")
+            if name == "images":
+                file[name] = rng.integers(0, 256, (len(ids), *shape), dtype=np.uint8)
+            else:
+                file[name] = rng.standard_normal((len(ids), *shape), dtype=np.float32)
+    return paths
+
+
+def write_scores(path: Path, subject: str, system: str, networks: Sequence[dict]) -> str:
+    """Scores of noise, with the columns of an evaluation."""
+    import numpy as np
+    import pandas as pd
+
+    from nsdrecon.store import write_table
+
+    rng = np.random.default_rng(len(str(path)))
+    names = ["PixCorr", "SSIM", *(entry["name"] for entry in networks)]
+    names += [f"{name} within category" for name in names[2:]]
+    values = {name: rng.integers(0, N_TEST, N_TEST) / (N_TEST - 1) for name in names}
+    labels = {"subject": subject, "system": system, "protocol": "brain-diffuser", "sample": 0}
+    table = pd.DataFrame({"nsd_id": np.arange(N_TEST), **labels, **values, "undefined": ""})
+    write_table(path, table)
+    return str(path)
+
+
+def write_categories(folder: Path) -> str:
+    import numpy as np
+    import pandas as pd
+
+    from nsdrecon.store import write_table
+
+    ids = np.arange(N_TEST)
+    write_table(folder / "clusters.tsv", pd.DataFrame({"nsd_id": ids, "category": ids % 20}))
+    return f"{folder}/clusters.tsv"
