@@ -176,11 +176,15 @@ def per_image(system, values):
 
 def test_scatter_of_two_systems(tmp_path):
     first, second = per_image("vdvae", [0.1, 0.2, 0.3, 0.4]), per_image("sd", [0.2, 0.3, 0.4, 0.1])
-    caption = scatter_figure(first, second, ["SSIM"], tmp_path / "scatter.png")
-    assert "sd has the higher value for 75% in SSIM" in caption
+    options = {"labels": {"vdvae": "VDVAE", "sd": "Stable Diffusion"}}
+    caption = scatter_figure(first, second, ["SSIM"], tmp_path / "scatter.png", **options)
+    assert caption.endswith("Stable Diffusion has the higher value for 75% in SSIM.")
     assert pixels(tmp_path / "scatter.png").std() > 0
     with pytest.raises(InputError, match="nsd_id 3 in one of them only"):
-        scatter_figure(first, second[:3], ["SSIM"], tmp_path / "scatter.png")
+        scatter_figure(first, second[:3], ["SSIM"], tmp_path / "scatter.png", **options)
+    tied = per_image("sd", [0.1, 0.2, 0.4, 0.4])
+    caption = scatter_figure(first, tied, ["SSIM"], tmp_path / "scatter.png", **options)
+    assert caption.endswith("25% in SSIM (the same for 75%).")
 
 
 def test_regression_figure(tmp_path):

@@ -13,6 +13,8 @@ from nsdrecon.evaluation.tables import (
     Layout,
     columns_for,
     readable,
+    readable_contrasts,
+    readable_published,
     write_latex,
     write_markdown,
 )
@@ -105,16 +107,21 @@ def test_published_values_stand_only_under_their_own_metric(tmp_path):
 
 def test_latex_table(tmp_path):
     options = {"columns": COLUMNS, "layout": LAYOUT, "published": PUBLISHED}
+    options["note"] = "Of simulated images."
     write_latex(metrics(), tmp_path / "m.tex", subject="pooled", **options)
     text = (tmp_path / "m.tex").read_text()
     body = text[text.index("\\toprule") : text.index("\\bottomrule")]
-    rows = [
-        line for line in body.splitlines() if line.endswith("\\\\") and "multicolumn" not in line
-    ]
+    rows = [line for line in body.splitlines() if " & " in line and "multicolumn" not in line]
     assert {line.count(" & ") for line in rows} == {4}
     assert "CLIP-small (\\%) $\\uparrow$" in text
     assert "SwAV $\\downarrow$" in text
-    assert "Stable Diffusion & 0.200 {\\scriptsize [0.190, 0.210]} & \\textbf{0.500}" in text
+    assert "\nStable Diffusion & 0.200 & \\textbf{0.500} & " in text
+    assert "\n & {\\tiny [0.190, 0.210]} & {\\tiny [0.490, 0.510]} & " in text
+    assert "[$-$0.010, 0.010]" in text
+    # Marks are explained, notes are there, and no font or length outlives the table.
+    assert "* Some correlations are undefined" in text
+    assert "Of simulated images." in text
+    assert text.count("\\begingroup") == text.count("\\endgroup") == 1
     assert "Brain-Diffuser\\textsuperscript{a} & 0.254 & 0.356 & -- & 0.423" in text
     assert not re.search(r"(?<!\\)%(?!.*2 subjects)", text.split("\n", 1)[1])
     with pytest.raises(InputError, match="expected 'subj05'"):
@@ -138,6 +145,25 @@ def test_table_for_a_page():
     ]
     assert table["kind"].tolist() == ["reconstruction", "reconstruction", "floor", "ceiling"]
     assert table["CLIP-small (%) ↑"][1] == "90.0 [89.0, 91.0]"
+
+
+def test_published_values_for_a_page_have_their_footnotes():
+    rows, notes = readable_published(PUBLISHED, "brain-diffuser")
+    for system in rows["system"]:
+        assert sum(note.startswith(system[-3:]) for note in notes) == 1, system
+    values = rows.set_index("system").loc["NaturalScenesReconstruction, DDPM [e]"]
+    assert values[["PixCorr", "SSIM", "CLIP"]].tolist() == ["0.562", "0.467", "–"]
+    assert "Not comparable" in notes[-1]
+    assert "computed under protocol mindeye" in notes[1]
+    _, notes = readable_published(PUBLISHED, "mindeye")
+    assert "computed under protocol brain-diffuser" in notes[0]
+
+
+def test_contrasts_for_a_page():
+    row = {"contrast": "DDPM - DDIM", "metric": "SSIM", "difference": -0.0001}
+    row |= {"ci_low": -0.002, "ci_high": 0.002, "p_holm": 0.0004}
+    shown = readable_contrasts(pd.DataFrame([row]), COLUMNS[:2])
+    assert shown["SSIM ↑"].tolist() == ["0.000 [-0.002, 0.002] p<0.001"]
 
 
 def test_published_rows_are_complete():

@@ -29,9 +29,9 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         "columns": columns_for(networks),
         "layout": Layout(params.systems, params.floors, params.ceilings),
         "published": PUBLISHED,
+        "note": SIMULATED if cfg["nsd.source"] == "simulated" else "",
     }
-    note = SIMULATED if cfg["nsd.source"] == "simulated" else ""
-    write_markdown(metrics, output.markdown, note=note, **shown)
+    write_markdown(metrics, output.markdown, **shown)
     # One subject alone is not pooled: its own rows come last.
     write_latex(metrics, output.latex, subject=metrics["subject"].iloc[-1], **shown)
     log.info("%d rows of %d tables", len(metrics), len(tables))

@@ -33,7 +33,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     ]
     for output, pair in zip(scatters, params.contrasts.values(), strict=True):
         second, first = (scores[scores["system"] == system] for system in pair)
-        captions.append(scatter_figure(first, second, columns, output))
+        captions.append(scatter_figure(first, second, columns, output, labels=params.systems))
     for output, caption in zip(snakemake.output.captions, captions, strict=True):
         write_caption(output, caption)
     log.info("%d figures of %d metrics", len(captions), len(columns))

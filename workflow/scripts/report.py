@@ -12,9 +12,11 @@ from nsdrecon.evaluation.tables import (
     Column,
     Layout,
     columns_for,
+    explained,
     readable,
     readable_contrasts,
     readable_published,
+    subject_title,
 )
 from nsdrecon.logs import job_log, versions
 from nsdrecon.nsd import read_trials
@@ -74,14 +76,14 @@ def score_tables(config: dict) -> list[Table]:
     tables = [
         Table(
             readable(metrics, subject, columns, layout),
-            f"{subject}: mean over test images with 95 % interval, protocol {rules.name}.",
+            f"{subject_title(metrics, subject)}, protocol {rules.name}. {explained(metrics)}",
         )
-        for subject in [*names[-1:], *names[:-1]]  # what is pooled comes first
+        for subject in [names[-1], *names[:-1]]  # what is pooled comes first
     ]
     if not contrasts.empty:
-        pooled = contrasts[contrasts["subject"] == contrasts["subject"].iloc[-1]]
-        shown = readable_contrasts(pooled, columns)
-        tables.insert(1, Table(shown, CONTRASTS.format(subject=pooled["subject"].iloc[0])))
+        shown = readable_contrasts(contrasts[contrasts["subject"] == names[-1]], columns)
+        title = subject_title(metrics, names[-1])
+        tables.insert(1, Table(shown, CONTRASTS.format(subject=title)))
     return tables
 
 
@@ -95,7 +97,7 @@ def hard_negatives() -> list[Table]:
     if columns:
         subject = metrics["subject"].iloc[-1]
         shown = readable(metrics, subject, columns, layout)
-        tables.append(Table(shown, f"{subject}: {CATEGORIES}"))
+        tables.append(Table(shown, f"{subject_title(metrics, subject)}: {CATEGORIES}"))
     if snakemake.input.holdout:
         holdout = read_table(snakemake.input.holdout[0])
         holdout = holdout[holdout["subject"] == holdout["subject"].iloc[-1]]
@@ -158,12 +160,13 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         samples = [Section("Samples", [picture(path) for path in snakemake.input.samples])]
     further = [*map(picture, snakemake.input.repeats), *hard_negatives()]
     further = [Section("Beyond the mean", further)] if further else []
+    published, footnotes = readable_published(PUBLISHED, config["evaluation"]["protocol"])
     sections = [
         Section("Reconstructions", [*notes, *map(picture, snakemake.input.reconstructions)]),
         *samples,
         Section("Scores", [*map(picture, snakemake.input.scores), *score_tables(config)]),
         *further,
-        Section("Published values", [Table(readable_published(PUBLISHED), PUBLISHED_ROWS)]),
+        Section("Published values", [Table(published, PUBLISHED_ROWS), *footnotes]),
         Section("Data", [trial_counts(), picture(snakemake.input.noise_ceiling)]),
         Section("Regression", [picture(path) for path in snakemake.input.regressions]),
         Section("Workflow", workflow()),
@@ -173,7 +176,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     write_report(
         snakemake.output[0],
         title="Images reconstructed from fMRI",
-        summary=f"{subjects}; {', '.join(snakemake.params.systems.values())}.",
+        summary=f"{subjects}: {'; '.join(snakemake.params.systems.values())}.",
         sections=sections,
         footer=", ".join(f"{name} {found}" for name, found in versions(*PACKAGES).items()),
     )

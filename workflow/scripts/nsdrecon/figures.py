@@ -250,15 +250,21 @@ def bars_figure(
             _levels(panel, values, ceilings, _CEILING_DASHES, _CEILING_COLOUR)
             panel.set_title(name + (" (lower is better)" if name in lower_is_better else ""))
         _shared_legend(figure, panels[0, 0])
+    whose = "all subjects pooled" if subject == "pooled" else subject
     return (
-        f"Mean of every metric for {subject}, with 95 % bootstrap intervals over images. "
+        f"Mean of every metric for {whose}, with 95 % bootstrap intervals over images. "
         "Grey lines are floors (across a bar: the same system's images shuffled); red lines are "
         "ceilings, which know the seen image."
     )
 
 
 def scatter_figure(
-    first: pd.DataFrame, second: pd.DataFrame, metrics: Sequence[str], output: str | Path
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    metrics: Sequence[str],
+    output: str | Path,
+    *,
+    labels: Mapping[str, str],
 ) -> str:
     """Scores of every image under two systems, one panel a metric.
 
@@ -270,20 +276,22 @@ def scatter_figure(
         Columns to show.
     output
         Image file.
+    labels
+        System to label.
 
     Returns
     -------
-    The caption, with the share of images above the diagonal.
+    The caption, with the shares of images above and on the diagonal.
     """
-    labels = []
+    names = []
     for table in (first, second):
         _check_columns(table, [ID, "subject", "system", *metrics], "per-image table")
-        labels.append(str(table["system"].iloc[0]))
+        names.append(labels[table["system"].iloc[0]])
     means = [table.groupby(["subject", ID])[list(metrics)].mean() for table in (first, second)]
     if not means[0].index.equals(means[1].index):
         odd = means[0].index.symmetric_difference(means[1].index)
         raise InputError(
-            f"scores of {labels[0]} and {labels[1]}",
+            f"scores of {names[0]} and {names[1]}",
             found=f"nsd_id {listing(odd.get_level_values(ID))} in one of them only",
             expected="the same images",
         )
@@ -306,14 +314,15 @@ def scatter_figure(
             panel.set_aspect("equal")
             for axis in (panel.xaxis, panel.yaxis):
                 axis.set_major_locator(MaxNLocator(4))
-            panel.set(title=name, xlabel=labels[0], ylabel=labels[1])
-            above.append(f"{(y > x).mean():.0%} in {name}")
+            panel.set(title=name, xlabel=names[0], ylabel=names[1])
+            equal = f" (the same for {(y == x).mean():.0%})" if (y == x).any() else ""
+            above.append(f"{(y > x).mean():.0%} in {name}{equal}")
         if len(subjects) > 1:
             panel.legend(fontsize=7, handletextpad=0.1, loc="best")
         figure.tight_layout()
     return (
-        f"Every point is a test image: {labels[1]} against {labels[0]}. "
-        f"{labels[1]} has the higher value for {', '.join(above)}."
+        f"Every point is a test image: {names[1]} against {names[0]}. "
+        f"{names[1]} has the higher value for {', '.join(above)}."
     )
 
 

@@ -22,7 +22,8 @@ _CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: white; font: 16px/1.55 system-ui, sans-serif; }
 header { background: var(--ground); border-bottom: 1px solid var(--line); padding: 2.2rem 1.2rem; }
-header > *, main, footer { max-width: 60rem; margin: 0 auto; }
+header > * { max-width: 60rem; margin: 0 auto; }
+main, footer { max-width: 62.4rem; margin: 0 auto; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 auto .4rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; padding-top: .4rem; }
 header p, figcaption, caption, footer { color: var(--soft); }

@@ -60,6 +60,10 @@ _SESSIONS_40 = "1,000 images (40 sessions)"
 _NOT_STATED = "subjects, images and protocol not stated"
 
 _PAPER = "quoted, not checked against the paper and not computed again here"
+_AGREED = (
+    "quoted, not checked against the paper itself, but the same as in a later paper's table "
+    "(Brain-IT, ICLR 2026, as summarised by a reader); not computed again here"
+)
 _CLAIM = "claimed without code or files that would reproduce it"
 _LEAK = (
     "in the code as published, the second stage starts from latents encoded from the test images "
@@ -94,7 +98,7 @@ PUBLISHED = (
         "mindeye",
         _SESSIONS_40,
         _row(0.322, 0.431, 0.961, 0.986, 0.954, 0.930, 0.619, 0.344),
-        _PAPER,
+        _AGREED,
     ),
     PublishedResult(
         "MindEye2, subject 1 alone",

@@ -99,11 +99,12 @@ def write_markdown(
         If the table has no rows, or rows of several protocols.
     """
     protocol = _protocol(metrics)
-    parts = [f"# Scores, protocol `{protocol}`", " ".join([_explanation(metrics), note]).strip()]
+    explanation = " ".join([explained(metrics), note]).strip().replace("*", "\\*")
+    parts = [f"# Scores, protocol `{protocol}`", explanation]
     subjects = list(metrics["subject"].unique())
     for subject in subjects:
         rows = metrics[metrics["subject"] == subject]
-        parts.append(f"## {_subject_title(subject, rows)}")
+        parts.append(f"## {subject_title(metrics, subject)}")
         shown = published if subject == subjects[-1] else ()
         parts.append(_markdown_table(rows, columns, layout, shown, protocol))
     notes = _footnotes(published, protocol)
@@ -120,12 +121,16 @@ def write_latex(
     columns: Sequence[Column],
     layout: Layout,
     published: Sequence[PublishedResult] = (),
+    note: str = "",
 ) -> None:
-    """Write the table of one subject, or of the pooled values, as a LaTeX ``tabular`` (booktabs).
+    """Write the table of one subject, or of the pooled values, as a LaTeX ``tabular`` with notes.
+
+    For ``\\input`` in a document that loads ``booktabs``. Intervals stand below their means, so
+    that the eight published metrics fit a page.
 
     Parameters
     ----------
-    metrics, output, columns, layout, published
+    metrics, output, columns, layout, published, note
         As in :func:`write_markdown`.
     subject
         Which rows: a subject or ``pooled``.
@@ -138,11 +143,12 @@ def write_latex(
             found=f"subjects {listing(metrics['subject'].unique())}",
             expected=repr(subject),
         )
-    marks = {note: mark for mark, note in _footnotes(published, protocol)}
-    heads = " & ".join(_latex_head(column) for column in columns)
+    marks = {footnote: mark for mark, footnote in _footnotes(published, protocol)}
+    heads = " & ".join(_latex(_head(column)) for column in columns)
     lines = [
-        f"% {_subject_title(subject, rows)}; protocol {protocol}; 95 % bootstrap intervals.",
-        "\\begin{tabular}{l" + "r" * len(columns) + "}",
+        f"% {subject_title(metrics, subject)}; protocol {protocol}; needs the package booktabs.",
+        "\\begingroup\\footnotesize\\setlength{\\tabcolsep}{4pt}",
+        "\\noindent\\begin{tabular}{l" + "c" * len(columns) + "}",
         "\\toprule",
         f" & {heads} \\\\",
     ]
@@ -150,7 +156,8 @@ def write_latex(
         cells = _cells(rows, columns, systems, bold=heading == "Reconstructions")
         if cells:
             lines += ["\\midrule", _latex_group(heading, len(columns))]
-            lines += [_latex_row(label, values) for label, values in cells]
+        for label, values in cells:
+            lines += _latex_rows(label, values)
     if published:
         lines += ["\\midrule", _latex_group("Published, without intervals", len(columns))]
         for result in published:
@@ -158,11 +165,14 @@ def write_latex(
             label = f"{_latex(result.system)}\\textsuperscript{{{mark.strip('[]')}}}"
             values = [_published_cell(result, column) for column in columns]
             lines.append(" & ".join([label, *map(_latex, values)]) + " \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}", ""]
+    lines += ["\\bottomrule", "\\end{tabular}", "\\par\\smallskip\\scriptsize"]
+    explanation = " ".join([explained(metrics), note]).strip()
+    lines.append(f"\\noindent {_latex(explanation)}")
     lines += [
-        f"\\par\\footnotesize\\textsuperscript{{{mark.strip('[]')}}}~{_latex(note)}"
-        for note, mark in marks.items()
+        f"\\par\\noindent\\textsuperscript{{{mark.strip('[]')}}}~{_latex(footnote)}"
+        for footnote, mark in marks.items()
     ]
+    lines.append("\\par\\endgroup")
     with whole_file(output) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -191,29 +201,39 @@ def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Column]) -> pd
         for column in columns:
             for _, row in rows[rows["metric"] == column.metric].iterrows():
                 low, high = (_number(row[limit], column) for limit in ("ci_low", "ci_high"))
-                p = "< 0.001" if row["p_holm"] < 0.001 else f"= {row['p_holm']:.3f}"
+                p = "<0.001" if row["p_holm"] < 0.001 else f"={row['p_holm']:.3f}"
                 difference = _number(row["difference"], column)
-                line[_head(column)] = f"{difference} [{low}, {high}], p {p}"
+                line[_head(column)] = f"{difference} [{low}, {high}] p{p}"
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def readable_published(published: Sequence[PublishedResult]) -> pd.DataFrame:
-    """Published results for a page: a row a result, with all that a reader must know of it."""
+def readable_published(
+    published: Sequence[PublishedResult], protocol: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Published results for a page: a row a result, and the footnotes that its marks refer to.
+
+    Parameters
+    ----------
+    published
+        Results.
+    protocol
+        Protocol of the values that they stand beside; the footnotes say where theirs is another.
+    """
     names = list(dict.fromkeys(name for result in published for name in result.values))
-    return pd.DataFrame(
+    notes = _footnotes(published, protocol)
+    marks = {note: mark for mark, note in notes}
+    rows = pd.DataFrame(
         {
-            "system": result.system,
+            "system": f"{result.system} {marks[_footnote(result, protocol)]}",
             **{
                 name: f"{result.values[name]:.3f}" if name in result.values else "–"
                 for name in names
             },
-            "protocol": result.protocol or "not stated",
-            "images": result.test_set,
-            "source and caution": _footnote(result, result.protocol),
         }
         for result in published
     )
+    return rows, [f"{mark} {note}" for mark, note in notes]
 
 
 @dataclass(frozen=True)
@@ -257,7 +277,8 @@ def _column_cells(
 
 
 def _number(value: float, column: Column) -> str:
-    return f"{100 * value:.1f}" if column.percent else f"{value:.3f}"
+    text = f"{100 * value:.1f}" if column.percent else f"{value:.3f}"
+    return text if float(text) else text.lstrip("-")
 
 
 def _head(column: Column) -> str:
@@ -316,20 +337,23 @@ def _footnotes(published: Sequence[PublishedResult], protocol: str) -> list[tupl
     return [(f"[{chr(ord('a') + k)}]", note) for k, note in enumerate(notes)]
 
 
-def _explanation(metrics: pd.DataFrame) -> str:
+def explained(metrics: pd.DataFrame) -> str:
+    """What the numbers and the marks of a table of metrics mean."""
     text = (
         "Means with 95 % bootstrap intervals over images. Identification (%) is two-way: chance is "
         "50. ↑ higher is better, ↓ lower is better."
     )
     if metrics["n_undefined"].any():
         text += (
-            " \\* Some correlations are undefined because a picture is constant; "
+            " * Some correlations are undefined because a picture is constant; "
             "they count as no relation."
         )
     return text
 
 
-def _subject_title(subject: str, rows: pd.DataFrame) -> str:
+def subject_title(metrics: pd.DataFrame, subject: str) -> str:
+    """Whose rows of a table of metrics these are: a subject, or how many are pooled; the images."""
+    rows = metrics[metrics["subject"] == subject]
     images, subjects = rows["n_images"].max(), rows["n_subjects"].max()
     who = f"{subjects} subjects, pooled" if subjects > 1 else subject
     return f"{who}, {images} images"
@@ -348,22 +372,19 @@ def _protocol(metrics: pd.DataFrame) -> str:
 
 def _latex(text: str) -> str:
     special = {"&": "\\&", "%": "\\%", "_": "\\_", "#": "\\#", "$": "\\$", "–": "--"}
+    special |= {"↑": "$\\uparrow$", "↓": "$\\downarrow$"}
     return "".join(special.get(character, character) for character in text)
-
-
-def _latex_head(column: Column) -> str:
-    arrow = "$\\downarrow$" if column.lower_is_better else "$\\uparrow$"
-    return _latex(column.metric + (" (%)" if column.percent else "")) + f" {arrow}"
 
 
 def _latex_group(heading: str, n_columns: int) -> str:
     return f"\\multicolumn{{{n_columns + 1}}}{{l}}{{\\textit{{{_latex(heading)}}}}} \\\\"
 
 
-def _latex_row(label: str, cells: Sequence[_Cell]) -> str:
-    texts = []
-    for cell in cells:
-        value = f"\\textbf{{{_latex(cell.value)}}}" if cell.best else _latex(cell.value)
-        small = f" {{\\scriptsize {_latex(cell.interval)}}}" if cell.interval else ""
-        texts.append(value + small)
-    return " & ".join([_latex(label), *texts]) + " \\\\"
+def _latex_rows(label: str, cells: Sequence[_Cell]) -> list[str]:
+    """A line of means and a line of their intervals."""
+    means = [f"\\textbf{{{_latex(c.value)}}}" if c.best else _latex(c.value) for c in cells]
+    intervals = [f"{{\\tiny {cell.interval.replace('-', '$-$')}}}" for cell in cells]
+    return [
+        " & ".join([_latex(label), *means]) + " \\\\[-1ex]",
+        " & ".join(["", *intervals]) + " \\\\",
+    ]
