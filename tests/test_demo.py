@@ -100,6 +100,31 @@ def test_a_second_run_does_nothing_and_quickly(demo):
     assert time.perf_counter() - start < 10
 
 
+def test_fewer_repeats_and_clusters_left_out(demo, metrics):
+    settings = {"subjects": [1], "evaluation": {"repeats": ["vdvae"], "holdout": ["vdvae"]}}
+    targets = ["results/tables/repeats.tsv", "results/tables/holdout.tsv"]
+    done = snakemake(demo, *PROFILE, *targets, overlays=("config/demo.yaml", settings))
+    assert done.returncode == 0, done.stderr[-6000:]
+    repeats, holdout = (pd.read_csv(demo / target, sep="\t") for target in targets)
+    main = row(metrics, "subj01", "vdvae", "PixCorr")["mean"]
+
+    # All numbers of repeats speak of the same images, and all three of them are the main table's.
+    repeats = repeats[repeats["metric"] == "PixCorr"].set_index("n_repeats")
+    assert repeats.index.tolist() == [1, 2, 3]
+    assert repeats["n_images"].nunique() == 1
+    assert repeats["mean"].is_monotonic_increasing
+    assert repeats["mean"][3] == pytest.approx(main, abs=1e-6)
+
+    # Trained on all, both parts of the test images make up the main table; without the clusters,
+    # their images suffer more than the others.
+    keys = ["training", "images"]
+    holdout = holdout[holdout["metric"] == "PixCorr"].set_index(keys)[["mean", "n_images"]]
+    whole, without = holdout.loc["all clusters"], holdout.loc["clusters left out"]
+    assert np.average(whole["mean"], weights=whole["n_images"]) == pytest.approx(main, abs=1e-6)
+    loss = whole["mean"] - without["mean"]
+    assert loss["left-out clusters"] > 2 * abs(loss["other clusters"])
+
+
 def test_results_do_not_depend_on_shards_or_batches(demo):
     """Subject 1 again, in three shards and other batches: the same pictures."""
     target = "results/subj01/reconstructions/sd-ddpm.h5"

@@ -14,6 +14,7 @@ from nsdrecon.evaluation.tables import (
     columns_for,
     readable,
     readable_contrasts,
+    readable_holdout,
     readable_published,
     write_latex,
     write_markdown,
@@ -157,6 +158,20 @@ def test_published_values_for_a_page_have_their_footnotes():
     assert "computed under protocol mindeye" in notes[1]
     _, notes = readable_published(PUBLISHED, "mindeye")
     assert "computed under protocol brain-diffuser" in notes[0]
+
+
+def test_holdout_for_a_page():
+    parts = [
+        metrics().assign(training=training, images=images, n_images=n)
+        for training in ("all clusters", "clusters left out")
+        for images, n in (("left-out clusters", 15), ("other clusters", 25))
+    ]
+    table = pd.concat(part[part["system"] == "vdvae"] for part in parts)
+    shown = readable_holdout(table, "pooled", COLUMNS, LAYOUT.systems)
+    assert shown["system"].tolist() == ["VDVAE"] * 4
+    assert shown["training"].tolist() == ["all clusters"] * 2 + ["clusters left out"] * 2
+    assert shown["test images"].tolist() == ["left-out clusters (15)", "other clusters (25)"] * 2
+    assert shown["CLIP-small (%) ↑"].tolist() == ["70.0 [69.0, 71.0]"] * 4
 
 
 def test_contrasts_for_a_page():

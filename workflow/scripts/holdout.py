@@ -18,7 +18,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         metrics_table([part.drop(columns=["training", "images"])], **options).assign(
             training=training, images=images
         )
-        for (training, images), part in scores.groupby(["training", "images"], sort=False)
+        for (training, images), part in scores.groupby(["training", "images"])
     ]
     table = pd.concat(parts, ignore_index=True)
     write_table(snakemake.output[0], table)

@@ -15,6 +15,7 @@ from nsdrecon.evaluation.tables import (
     explained,
     readable,
     readable_contrasts,
+    readable_holdout,
     readable_published,
     subject_title,
 )
@@ -65,18 +66,23 @@ def picture(path: str) -> Picture:
     return Picture(path, caption.read_text(encoding="utf-8").strip())
 
 
+def scored(config: dict) -> list[Column]:
+    """The columns of this run's metrics."""
+    rules = protocol(config["evaluation"]["protocol"])
+    return columns_for(configured_metrics(rules, snakemake.params.networks))
+
+
 def score_tables(config: dict) -> list[Table]:
     """The table of metrics of every subject and of all together, then the contrasts."""
     metrics, contrasts = read_table(snakemake.input.metrics), read_table(snakemake.input.contrasts)
     params = snakemake.params
-    rules = protocol(config["evaluation"]["protocol"])
-    columns = columns_for(configured_metrics(rules, params.networks))
+    columns, used = scored(config), config["evaluation"]["protocol"]
     layout = Layout(params.systems, params.floors, params.ceilings)
     names = metrics["subject"].unique()
     tables = [
         Table(
             readable(metrics, subject, columns, layout),
-            f"{subject_title(metrics, subject)}, protocol {rules.name}. {explained(metrics)}",
+            f"{subject_title(metrics, subject)}, protocol {used}. {explained(metrics)}",
         )
         for subject in [names[-1], *names[:-1]]  # what is pooled comes first
     ]
@@ -87,23 +93,21 @@ def score_tables(config: dict) -> list[Table]:
     return tables
 
 
-def hard_negatives() -> list[Table]:
+def hard_negatives(config: dict) -> list[Table]:
     """Identification among images of the same category, and with categories left out."""
     metrics = read_table(snakemake.input.metrics)
+    subject = metrics["subject"].iloc[-1]
     names = [name for name in metrics["metric"].unique() if name.endswith(SAME_CATEGORY)]
     layout = Layout(snakemake.params.systems, snakemake.params.floors, snakemake.params.ceilings)
     columns = [Column(name, percent=True) for name in names]
     tables = []
     if columns:
-        subject = metrics["subject"].iloc[-1]
         shown = readable(metrics, subject, columns, layout)
         tables.append(Table(shown, f"{subject_title(metrics, subject)}: {CATEGORIES}"))
     if snakemake.input.holdout:
         holdout = read_table(snakemake.input.holdout[0])
-        holdout = holdout[holdout["subject"] == holdout["subject"].iloc[-1]]
-        keys = ["system", "metric", "training", "images"]
-        shown = holdout[[*keys, "mean", "ci_low", "ci_high", "n_images"]]
-        tables.append(Table(shown, f"{holdout['subject'].iloc[0]}: {HOLDOUT}"))
+        shown = readable_holdout(holdout, subject, scored(config), snakemake.params.systems)
+        tables.append(Table(shown, f"{subject}: {HOLDOUT}"))
     return tables
 
 
@@ -158,7 +162,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     samples = []
     if snakemake.input.samples:
         samples = [Section("Samples", [picture(path) for path in snakemake.input.samples])]
-    further = [*map(picture, snakemake.input.repeats), *hard_negatives()]
+    further = [*map(picture, snakemake.input.repeats), *hard_negatives(config)]
     further = [Section("Beyond the mean", further)] if further else []
     published, footnotes = readable_published(PUBLISHED, config["evaluation"]["protocol"])
     sections = [

@@ -193,6 +193,36 @@ def readable(
     return pd.DataFrame(lines)
 
 
+def readable_holdout(
+    holdout: pd.DataFrame, subject: str, columns: Sequence[Column], labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Scores of clusters left out and of the others, of one subject, for a page.
+
+    Parameters
+    ----------
+    holdout
+        Metrics of both decoders (:func:`nsdrecon.evaluation.variants.holdout_table`), with the
+        columns ``training`` and ``images``.
+    subject
+        Which rows: a subject or ``pooled``.
+    columns
+        Metrics in the order of the columns.
+    labels
+        System to label.
+    """
+    lines = []
+    keys = ["system", "training", "images"]
+    own = holdout[holdout["subject"] == subject]
+    for (system, training, images), rows in own.groupby(keys, sort=False):
+        shown = f"{images} ({rows['n_images'].max()})"
+        line = {"system": labels[system], "training": training, "test images": shown}
+        for column in columns:
+            (cell,) = _column_cells(rows, column, [system], bold=False)
+            line[_head(column)] = cell.text
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
     """Paired differences of one subject for a page: a row a contrast, a column a metric."""
     lines = []
