@@ -9,7 +9,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPModel
+from transformers import CLIPModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation import networks
@@ -264,6 +264,38 @@ def test_real_architectures(tmp_path, architecture, layer, size, n_features):
     assert np.isfinite(found).all()
 
 
+def test_clip_vit_l_14_at_full_size(tmp_path):
+    """All 24 layers, through the loader of the published metric; stored in half precision."""
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        projection_dim=768,
+    )
+    torch.set_default_dtype(torch.float16)
+    try:
+        model = CLIPVisionModelWithProjection(config)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert sum(weight.numel() for weight in model.parameters()) == 303_966_208
+    model.save_pretrained(tmp_path)
+    rules = protocol("brain-diffuser")
+    metric = published_metric(rules, "CLIP", tmp_path)
+    check_metrics(rules, [metric])
+    images = np.random.default_rng(0).integers(0, 256, (2, 425, 425, 3), dtype=np.uint8)
+    found = extract([metric], images)["CLIP"]
+    pixels = np.stack([rules.network_input(image, 224) for image in images])
+    normalised = (pixels - np.reshape(CLIP_MEAN, (3, 1, 1))) / np.reshape(CLIP_STD, (3, 1, 1))
+    with torch.inference_mode():
+        # By the file's own weights, in float32 as the published evaluation.
+        expected = model.float().eval()(torch.tensor(normalised, dtype=torch.float32)).image_embeds
+    assert found.shape == (2, 768)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_published_metrics_are_those_of_their_protocol(tmp_path):
     sizes = {
         name: {key: network.size for key, network in rules.networks.items()}
@@ -300,6 +332,17 @@ def test_the_published_clip_is_vit_l_14(clip):
     check_metrics(protocol("brain-diffuser"), [metric])
     with pytest.raises(InputError, match="hidden_size 32; expected 1024: ViT-L/14"):
         FeatureExtractor([metric], protocol("brain-diffuser"))
+
+
+def test_a_clip_in_one_file_is_not_read(tmp_path):
+    """As OpenAI publishes it: executable TorchScript."""
+    (tmp_path / "ViT-L-14.pt").write_bytes(b"PK")
+    metric = published_metric(protocol("brain-diffuser"), "CLIP", tmp_path / "ViT-L-14.pt")
+    message = r"ViT-L-14\.pt: found a file; expected the folder of a CLIP"
+    with pytest.raises(InputError, match=message):
+        FeatureExtractor([metric], protocol("brain-diffuser"))
+    with pytest.raises(InputError, match=message):
+        clip_metric("another", tmp_path / "ViT-L-14.pt")
 
 
 @pytest.mark.parametrize("names", [("small", "small"), ("small", "Small"), ("SSIM", "small")])

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,7 +128,7 @@ def clip_metric(name: str, folder: str | Path) -> NetworkMetric:
     InputError
         If the folder's configuration is missing or names no input size.
     """
-    config = read_config(folder)
+    config = _clip_config(folder)
     size = config_value(config.get("vision_config", config), "image_size", folder)
     return NetworkMetric(
         name, "clip", Path(folder), IMAGE_EMBEDDING, "two-way", size, CLIP_MEAN, CLIP_STD
@@ -297,7 +298,7 @@ def _clip(weights: Path, layers: Sequence[str], device: Device) -> Forward:
 
     if list(layers) != [IMAGE_EMBEDDING]:
         raise InputError(weights, found=f"layer {listing(layers)}", expected=IMAGE_EMBEDDING)
-    whole = "text_config" in read_config(weights)
+    whole = "text_config" in _clip_config(weights)
     model = load_model(
         CLIPModel if whole else CLIPVisionModelWithProjection, weights, device=device
     )
@@ -317,8 +318,16 @@ def _clip(weights: Path, layers: Sequence[str], device: Device) -> Forward:
     return forward
 
 
+def _clip_config(folder: str | Path) -> dict[str, Any]:
+    if Path(folder).is_file():
+        raise InputError(
+            folder, found="a file", expected="the folder of a CLIP in the format of transformers"
+        )
+    return read_config(folder)
+
+
 def _clip_vit_l_14(weights: Path, layers: Sequence[str], device: Device) -> Forward:
-    config = read_config(weights)
+    config = _clip_config(weights)
     vision = config.get("vision_config", config)
     expected = {"hidden_size": 1024, "num_hidden_layers": 24, "patch_size": 14}
     for key, value in expected.items():

@@ -1,0 +1,155 @@
+"""The evaluation of one system, as its rule runs it: every metric of 982 images, in one process.
+
+The networks are the published architectures at full size, with random weights that go through the
+same loaders; pictures have the published sizes (425 x 425 seen, 512 x 512 made). What is held
+against a bound is the memory: the peak of the process must stay below what rule ``evaluation`` asks
+for. CLIP ViT-L/14 sees fewer pictures by default, for its 768 features a picture weigh nothing and
+all 982 take most of the time on a CPU (``--clip-images 982``). Run with
+``python -m benchmarks.bench_evaluation_job``, or with ``--images 100`` for a quick look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import SCRIPTS, environment
+
+N_IMAGES = 982
+N_CLIP_IMAGES = 32
+SEEN, MADE = 425, 512
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=N_IMAGES)
+    parser.add_argument("--clip-images", type=int, default=N_CLIP_IMAGES)
+    parser.add_argument("--protocol", default="brain-diffuser")
+    arguments = parser.parse_args(argv)
+    counts = str(arguments.images), str(min(arguments.clip_images, arguments.images))
+    with tempfile.TemporaryDirectory() as folder:
+        _in_own_process("write", folder, *counts, arguments.protocol)
+        found = _in_own_process("evaluate", folder, *counts, arguments.protocol)
+    asked = _asked_for()
+    print(f"protocol {arguments.protocol}, with the shuffled floor, in one process")
+    print(f"{'images':>6} {'seconds':>8} {'peak MB':>8}  metrics")
+    for images, metrics, seconds, peak in found["parts"]:
+        print(f"{images:6} {seconds:8.0f} {peak:8.0f}  {', '.join(metrics)}")
+    print(f"rule evaluation asks for {asked} MB")
+    if peak > asked:
+        raise SystemExit("the evaluation takes more memory than its rule asks for")
+
+
+def _in_own_process(task: str, *arguments: str) -> dict:
+    """Run one of the tasks below in a new process; what it returns."""
+    done = subprocess.run(
+        [sys.executable, __file__, task, *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _asked_for() -> int:
+    """Memory that rule ``evaluation`` asks for in a full run, MB."""
+    done = subprocess.run(
+        [sys.executable, "workflow/planned_jobs.py"],
+        cwd=SCRIPTS.parents[1],
+        capture_output=True,
+        check=True,
+    )
+    jobs = json.loads(done.stdout.splitlines()[-1])
+    return min(job["mem_mb"] for job in jobs if job["rule"] == "evaluation")
+
+
+def _write(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) -> dict:
+    """Pictures, categories and the weight files of all networks."""
+    import numpy as np
+    import pandas as pd
+    import torch
+    import torchvision
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    from nsdrecon.store import ID, create_h5, write_table
+
+    ids = np.arange(n_images)
+    for n, suffix in ((n_images, ""), (n_clip_images, "-fewer")):
+        for name, size, samples in (("seen", SEEN, ()), ("made", MADE, (1,))):
+            rng = np.random.default_rng(0)
+            with create_h5(folder / f"{name}{suffix}.h5") as file:
+                file.create_dataset(ID, data=ids[:n])
+                images = file.create_dataset("images", (n, *samples, size, size, 3), np.uint8)
+                for row in range(n):
+                    tiles = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                    images[row] = np.kron(tiles, np.ones((64, 64, 1), np.uint8))[:size, :size]
+                file.attrs.update({"system": "sd-ddpm", "subject": "subj01"})
+    write_table(folder / "categories.tsv", pd.DataFrame({ID: ids, "category": ids % 20}))
+    for name in ("alexnet", "inception_v3", "efficientnet_b1", "resnet50"):
+        options = {"init_weights": False} if name == "inception_v3" else {}
+        state = getattr(torchvision.models, name)(weights=None, **options).state_dict()
+        if name == "resnet50":  # as SwAV's file, without the classifier
+            state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
+        torch.save(state, folder / f"{name.removesuffix('50')}.pth")
+    torch.set_default_dtype(torch.float16)
+    config = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        projection_dim=768,
+    )
+    CLIPVisionModelWithProjection(config).save_pretrained(folder / "clip")
+    return {}
+
+
+def _evaluate(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) -> dict:
+    """The rule's call, first with all networks but CLIP, then with CLIP."""
+    from nsdrecon.devices import choose_device
+    from nsdrecon.evaluation.networks import published_metric
+    from nsdrecon.evaluation.protocols import protocol
+    from nsdrecon.evaluation.scoring import evaluate
+    from nsdrecon.logs import peak_memory_mb
+
+    rules = protocol(protocol_name)
+    files = {"resnet50-swav": "resnet.pth", "clip-vit-l-14": "clip"}
+    networks = []
+    for name, network in rules.networks.items():
+        weights = folder / files.get(network.architecture, f"{network.architecture}.pth")
+        # Not the published weights, so not the published name.
+        metric = published_metric(rules, name, weights)
+        networks.append(replace(metric, name=f"random {name}"))
+    parts = []
+    for suffix, clip in (("", False), ("-fewer", True)):
+        start = time.perf_counter()
+        table = evaluate(
+            folder / f"made{suffix}.h5",
+            folder / f"seen{suffix}.h5",
+            folder / f"scores{suffix}.tsv",
+            shuffled=folder / f"shuffled{suffix}.tsv",
+            protocol_name=protocol_name,
+            networks=[m for m in networks if (m.architecture == "clip-vit-l-14") == clip],
+            categories=folder / "categories.tsv",
+            device=choose_device("auto", 2),
+        )
+        seconds = time.perf_counter() - start
+        metrics = [name for name in table if name in ("PixCorr", "SSIM") or "random" in name]
+        # The peak is that of the process up to here.
+        parts.append((len(table), metrics, seconds, peak_memory_mb()))
+    return {"parts": parts}
+
+
+if __name__ == "__main__":
+    tasks = {"write": _write, "evaluate": _evaluate}
+    if len(sys.argv) > 1 and sys.argv[1] in tasks:
+        task, where, n_images, n_clip_images, name = sys.argv[1:]
+        print(json.dumps(tasks[task](Path(where), int(n_images), int(n_clip_images), name)))
+    else:
+        main()
