@@ -1,9 +1,15 @@
 """Speed and memory against named baselines, both sides in one run. See ``python -m benchmarks``."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "workflow" / "scripts"
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -14,5 +20,46 @@ def environment(**more: str) -> dict[str, str]:
     """
     chosen = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
     kept = {name: value for name, value in os.environ.items() if name not in chosen}
-    root = str(SCRIPTS.parents[1])
-    return {**kept, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), root]), **more}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(ROOT)]), **more}
+
+
+def in_own_process(script: str, *arguments: object, **variables: str) -> dict:
+    """Run a benchmark's file in a new process: what it prints last, as JSON.
+
+    Raises
+    ------
+    SystemExit
+        If it fails; with the end of what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    if done.returncode:
+        raise SystemExit(f"{Path(script).stem} {arguments[0]} failed:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def full_config(changes: Mapping[str, Mapping[str, object]] | None = None) -> dict:
+    """The configuration of a full run, complete, with some settings of its sections changed."""
+    import yaml
+
+    from nsdrecon.settings import complete_settings
+
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    for section, values in (changes or {}).items():
+        config[section].update(values)
+    complete_settings(config, ROOT / "workflow/schemas/config.schema.yaml")
+    return config
+
+
+def asked_for(config: Mapping[str, object]) -> dict[str, tuple[int, int]]:
+    """Memory (MB) and time limit (minutes) of each rule's first attempt."""
+    from nsdrecon.plan import planned_jobs
+
+    jobs = planned_jobs(ROOT / "workflow/planned_jobs.py", config)
+    return {job.rule: (job.mem_mb, job.runtime) for job in jobs}

@@ -12,17 +12,14 @@ import argparse
 import gzip
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import in_own_process
+from benchmarks.nsd_sized import N_TRIALS, N_VOXELS, VOLUME, volume_header
 
-SHAPE = (81, 104, 83)  # subject 1, func1pt8mm
-N_TRIALS = 750
-N_VOXELS = 15_724  # of nsdgeneral
 SIDES = {
     "nibabel": "nibabel get_fdata()[mask], nii.gz",
     "nifti": "nsdrecon extract_session, nii.gz",
@@ -36,15 +33,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=2, help="runs a side; the fastest counts")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        made = _in_own_process("write", folder, arguments.trials)
+        made = in_own_process(__file__, "write", folder, arguments.trials)
         print(
-            f"session of {'x'.join(map(str, SHAPE))} voxels, {arguments.trials} trials, int16: "
+            f"session of {'x'.join(map(str, VOLUME))} voxels, {arguments.trials} trials, int16: "
             f"nii.gz {made['nifti_mb']:.0f} MB, hdf5 {made['hdf5_mb']:.0f} MB"
         )
         best = {}
         for _ in range(arguments.repeats):
             for side in SIDES:
-                found = _in_own_process(side, folder, arguments.trials)
+                found = in_own_process(__file__, side, folder, arguments.trials)
                 if side not in best or found["seconds"] < best[side]["seconds"]:
                     best[side] = found
     if len({found["digest"] for found in best.values()}) != 1:
@@ -60,17 +57,6 @@ def main(argv: list[str] | None = None) -> None:
         )
 
 
-def _in_own_process(task: str, folder: str, n_trials: int) -> dict:
-    """Run one of the tasks below in a new process; what it returns."""
-    done = subprocess.run(
-        [sys.executable, __file__, task, folder, str(n_trials)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 def _write(folder: Path, n_trials: int) -> dict:
     """A brain of noise, zero around it as in NSD, and a mask of as many voxels as nsdgeneral."""
     import h5py
@@ -78,24 +64,18 @@ def _write(folder: Path, n_trials: int) -> dict:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    axes = [np.linspace(-1, 1, length) for length in SHAPE]
+    axes = [np.linspace(-1, 1, length) for length in VOLUME]
     radius = sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij"))
     brain = radius < 1  # about half of the volume
     spread = 500 * np.exp(0.3 * rng.standard_normal(brain.sum()))  # 1.7 % signal change
-    mask = np.full(SHAPE, -1, dtype=np.int16)
+    mask = np.full(VOLUME, -1, dtype=np.int16)
     inner = np.argsort(np.where(brain, abs(radius - 0.6), np.inf), axis=None)[:N_VOXELS]
     mask.reshape(-1)[inner] = 1
     nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / "mask.nii.gz")
 
-    session = np.zeros((n_trials, *SHAPE[::-1]), dtype=np.int16)
-    header = nib.Nifti1Header()
-    header.set_data_shape((*SHAPE, n_trials))
-    header.set_data_dtype(np.int16)
-    header.set_slope_inter(1, 0)
-    header["vox_offset"] = 352
-    header["magic"] = b"n+1"
+    session = np.zeros((n_trials, *VOLUME[::-1]), dtype=np.int16)
     with gzip.open(folder / "betas_session01.nii.gz", "wb", compresslevel=6) as stream:
-        stream.write(header.binaryblock + bytes(4))
+        stream.write(volume_header(n_trials))
         for trial in range(n_trials):
             noise = rng.standard_normal(brain.sum(), dtype=np.float32) * spread
             session[trial].T[brain] = noise.clip(-32767, 32767)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import in_own_process
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflow" / "demo_models" / "stable-diffusion"
@@ -58,14 +57,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _in_own_process(side: str, arguments: argparse.Namespace) -> dict:
     """Run a side in a new process: seconds, peak memory in MB and seconds of warm-up."""
-    task = [side, str(arguments.folder), str(arguments.images), str(arguments.threads)]
-    done = subprocess.run(
-        [sys.executable, __file__, *task],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    return in_own_process(__file__, side, arguments.folder, arguments.images, arguments.threads)
 
 
 def _inputs(folder: Path, n_images: int) -> tuple:

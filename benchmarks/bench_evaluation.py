@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import in_own_process
 
 N_IMAGES = 982
 N_FEATURES = 139_968
@@ -34,11 +33,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     print(f"{arguments.images} images x {arguments.features:,} features, float32")
     with tempfile.TemporaryDirectory() as folder:
-        _in_own_process("write", folder, arguments.images, arguments.features)
+        in_own_process(__file__, "write", folder, arguments.images, arguments.features)
         best = {}
         for _ in range(arguments.repeats):
             for side in SIDES:
-                found = _in_own_process(side, folder, arguments.images, arguments.features)
+                found = in_own_process(__file__, side, folder, arguments.images, arguments.features)
                 if side not in best or found["seconds"] < best[side]["seconds"]:
                     best[side] = found
     pairs = zip(best["corrcoef"]["scores"], best["nsdrecon"]["scores"], strict=True)
@@ -56,17 +55,6 @@ def main(argv: list[str] | None = None) -> None:
         )
     mean = sum(baseline["scores"]) / arguments.images
     print(f"mean two-way identification {mean:.4f}; largest difference of a score {error:.1g}")
-
-
-def _in_own_process(task: str, folder: str, n_images: int, n_features: int) -> dict:
-    """Run one of the tasks below in a new process; what it returns."""
-    done = subprocess.run(
-        [sys.executable, __file__, task, folder, str(n_images), str(n_features)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def _write(folder: Path, n_images: int, n_features: int) -> dict:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import SCRIPTS, environment
+from benchmarks import asked_for, full_config, in_own_process
 
 N_IMAGES = 982
 N_CLIP_IMAGES = 32
@@ -34,9 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     counts = str(arguments.images), str(min(arguments.clip_images, arguments.images))
     with tempfile.TemporaryDirectory() as folder:
-        _in_own_process("write", folder, *counts, arguments.protocol)
-        found = _in_own_process("evaluate", folder, *counts, arguments.protocol)
-    asked = _asked_for()
+        in_own_process(__file__, "write", folder, *counts, arguments.protocol)
+        found = in_own_process(__file__, "evaluate", folder, *counts, arguments.protocol)
+    asked, _ = asked_for(full_config())["evaluation"]
     print(f"protocol {arguments.protocol}, with the shuffled floor, in one process")
     print(f"{'images':>6} {'seconds':>8} {'peak MB':>8}  metrics")
     for images, metrics, seconds, peak in found["parts"]:
@@ -46,36 +45,13 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit("the evaluation takes more memory than its rule asks for")
 
 
-def _in_own_process(task: str, *arguments: str) -> dict:
-    """Run one of the tasks below in a new process; what it returns."""
-    done = subprocess.run(
-        [sys.executable, __file__, task, *arguments],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def _asked_for() -> int:
-    """Memory that rule ``evaluation`` asks for in a full run, MB."""
-    done = subprocess.run(
-        [sys.executable, "workflow/planned_jobs.py"],
-        cwd=SCRIPTS.parents[1],
-        capture_output=True,
-        check=True,
-    )
-    jobs = json.loads(done.stdout.splitlines()[-1])
-    return min(job["mem_mb"] for job in jobs if job["rule"] == "evaluation")
-
-
 def _write(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) -> dict:
     """Pictures, categories and the weight files of all networks."""
     import numpy as np
     import pandas as pd
     import torch
     import torchvision
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    from tests.clip_models import clip_vit_l_14
 
     from nsdrecon.store import ID, create_h5, write_table
 
@@ -97,16 +73,7 @@ def _write(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) 
         if name == "resnet50":  # as SwAV's file, without the classifier
             state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
         torch.save(state, folder / f"{name.removesuffix('50')}.pth")
-    torch.set_default_dtype(torch.float16)
-    config = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        projection_dim=768,
-    )
-    CLIPVisionModelWithProjection(config).save_pretrained(folder / "clip")
+    clip_vit_l_14().save_pretrained(folder / "clip")
     return {}
 
 

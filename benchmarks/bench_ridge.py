@@ -16,13 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import in_own_process
 
 ALPHA = 60_000.0  # published, for CLIP vision features
 N_TOKENS, TOKEN_SIZE = 77, 128
@@ -131,16 +130,15 @@ def _in_own_process(
     """Run one of the tasks below in a new process; what it returns."""
     threads = str(arguments.threads)
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
-    done = subprocess.run(
-        [sys.executable, __file__, task, str(folder), json.dumps(sizes), arguments.device],
-        env=environment(**limits, PYTHONWARNINGS="ignore"),
-        capture_output=True,
-        text=True,
-        check=False,
+    return in_own_process(
+        __file__,
+        task,
+        folder,
+        json.dumps(sizes),
+        arguments.device,
+        **limits,
+        PYTHONWARNINGS="ignore",
     )
-    if done.returncode:
-        raise SystemExit(f"{task} failed:\n{done.stderr}")
-    return json.loads(done.stdout)
 
 
 class _Stopwatch:

@@ -19,7 +19,6 @@ import argparse
 import json
 import math
 import runpy
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchmarks import SCRIPTS, environment
+from benchmarks import SCRIPTS, asked_for, full_config, in_own_process
 from benchmarks.nsd_sized import (
     N_SESSIONS,
     N_TEST,
@@ -42,10 +41,8 @@ from benchmarks.nsd_sized import (
     write_shards,
     write_stimuli,
 )
+from nsdrecon.settings import setting
 
-sys.path.insert(0, str(SCRIPTS))
-
-ROOT = SCRIPTS.parents[1]
 SD_TEXT, VD_VISION = (77, 768), (257, 768)
 SUBJECTS = [f"subj{number:02d}" for number in (1, 2, 5, 7)]
 GROWTH = 1.25  # at most, of a peak when the data double, where memory is bounded by blocks
@@ -68,7 +65,9 @@ class Job:
 def main(argv: list[str] | None = None) -> None:
     """Print a row a job; fails if a rule asks for less than it takes."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
-    asked, config = _asked(), _config()
+    config = full_config(ALSO)
+    # Some rules run with weights, some without.
+    asked = asked_for(full_config({**ALSO, "regression": {"weights": "none"}})) | asked_for(config)
     columns = f"{'seconds':>8} {'peak MB':>8} {'asks MB':>8} {'min':>4}"
     print(f"{'rule':22} {'part':>14} {columns}")
     failures: list[str] = []
@@ -76,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
         peaks: dict[str, float] = {}
         for part in PARTS:
             for job in part(Path(folder), config):
-                found = _in_own_process(job)
+                found = in_own_process(__file__, job.rule, json.dumps(asdict(job)))
                 memory, minutes = asked[job.rule]
                 print(
                     f"{job.rule:22} {job.share or 'all':>14} {found['seconds']:8.1f} "
@@ -92,54 +91,9 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit("; ".join(failures))
 
 
-def _config() -> dict:
-    """The configuration of a full run, complete."""
-    import yaml
-
-    from nsdrecon.settings import complete_settings
-
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    for section, values in ALSO.items():
-        config[section].update(values)
-    complete_settings(config, ROOT / "workflow/schemas/config.schema.yaml")
-    return config
-
-
-def _asked() -> dict[str, tuple[int, int]]:
-    """Memory (MB) and time limit (minutes) of each rule's first attempt."""
-    from nsdrecon.plan import planned_jobs
-
-    config = _config()
-    jobs = planned_jobs("workflow/planned_jobs.py", config)
-    config["regression"]["weights"] = "none"
-    jobs += planned_jobs("workflow/planned_jobs.py", config)
-    return {job.rule: (job.mem_mb, job.runtime) for job in jobs}
-
-
 def _settings(config: dict, *keys: str) -> dict:
     """The configuration values of a rule's ``cfg``."""
-    found = {}
-    for key in keys:
-        value = config
-        for part in key.split("."):
-            value = value[part]
-        found[key] = value
-    return found
-
-
-def _in_own_process(job: Job) -> dict[str, float]:
-    """Run a rule's script; its seconds, imports among them, and its peak memory."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bench_sizes", "--job", json.dumps(asdict(job))],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    if done.returncode:
-        raise SystemExit(f"{job.rule} failed:\n{done.stderr[-4000:]}")
-    return json.loads(done.stdout)
+    return {key: setting(config, key) for key in keys}
 
 
 class _Files(list):
@@ -329,7 +283,7 @@ def _remove(*paths: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--job"]:
+    if len(sys.argv) == 3:
         print(json.dumps(_run(json.loads(sys.argv[2]))))
     else:
         main()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import in_own_process
 
 N_LAYERS = 31
 PUBLISHED_BATCH = 30
@@ -67,13 +66,7 @@ def main(argv: list[str] | None = None) -> None:
 def _in_own_process(task: str, folder: Path, arguments: argparse.Namespace) -> dict:
     """Run one of the tasks below in a new process; what it returns."""
     numbers = [arguments.images, arguments.batch, arguments.repeats]
-    done = subprocess.run(
-        [sys.executable, __file__, task, str(folder), arguments.device, *map(str, numbers)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    return in_own_process(__file__, task, folder, arguments.device, *numbers)
 
 
 def _write_weights(path: Path) -> dict:

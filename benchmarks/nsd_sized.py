@@ -22,18 +22,26 @@ def write_session_volume(folder: Path) -> None:
     mask = np.zeros(VOLUME, dtype=np.int16)
     mask.reshape(-1)[rng.choice(mask.size, N_VOXELS, replace=False)] = 1
     nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / "mask.nii.gz")
-    header = nib.Nifti1Header()
-    header.set_data_shape((*VOLUME, N_TRIALS))
-    header.set_data_dtype(np.int16)
-    header.set_slope_inter(1, 0)
-    header["vox_offset"] = 352
-    header["magic"] = b"n+1"
     with gzip.open(folder / "betas.nii.gz", "wb", compresslevel=1) as stream:
-        stream.write(header.binaryblock + bytes(4))
+        stream.write(volume_header(N_TRIALS))
         volume = np.zeros(VOLUME, dtype=np.int16)
         for _ in range(N_TRIALS):
             volume[mask > 0] = rng.integers(-3000, 3000, N_VOXELS)
             stream.write(volume.tobytes(order="F"))
+
+
+def volume_header(n_trials: int) -> bytes:
+    """The beginning of a NIfTI file of a session, up to its first volume."""
+    import nibabel as nib
+    import numpy as np
+
+    header = nib.Nifti1Header()
+    header.set_data_shape((*VOLUME, n_trials))
+    header.set_data_dtype(np.int16)
+    header.set_slope_inter(1, 0)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    return header.binaryblock + bytes(4)
 
 
 def write_design(folder: Path) -> None:

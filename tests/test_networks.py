@@ -9,8 +9,9 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPModel
 
+from clip_models import clip_vit_l_14
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation import networks
 from nsdrecon.evaluation.metrics import (
@@ -266,20 +267,7 @@ def test_real_architectures(tmp_path, architecture, layer, size, n_features):
 
 def test_clip_vit_l_14_at_full_size(tmp_path):
     """All 24 layers, through the loader of the published metric; stored in half precision."""
-    torch.manual_seed(0)
-    config = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        projection_dim=768,
-    )
-    torch.set_default_dtype(torch.float16)
-    try:
-        model = CLIPVisionModelWithProjection(config)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    model = clip_vit_l_14()
     assert sum(weight.numel() for weight in model.parameters()) == 303_966_208
     model.save_pretrained(tmp_path)
     rules = protocol("brain-diffuser")

@@ -3,12 +3,14 @@
 # mem_mb and runtime of rules are those of a first attempt at full NSD. On CPU nodes mem_mb is 1.5 to 2
 # times the peak that benchmarks/bench_sizes.py and bench_ridge.py --full measure, and 1000 at least,
 # since Snakemake itself runs in a job twice; bench_sizes fails where a peak is above what its rule
-# asks for. Rules with a GPU, and model_check, were not measured at full size: their host memory is
+# asks for; bench_evaluation_job does so for evaluation. The other rules with a GPU, and model_check, were
+# not measured at full size: their host memory is
 # that of the models' files in float32 (VDVAE 0.5 GB, CLIP 1.7, Stable Diffusion 3.8, Versatile
 # Diffusion up to 9 while it is put together), about twice, with 3 GB for CUDA.
 
 from nsdrecon.closure import code_fingerprint
 from nsdrecon.diffusion.settings import Sampling
+from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon import layout
 
@@ -20,15 +22,7 @@ def code(script):
 
 def settings(*keys):
     """The named configuration values alone, as one sorted dict, for a rule's params."""
-    return {key: setting(key) for key in sorted(keys)}
-
-
-def setting(key):
-    """One configuration value; dots reach into sections."""
-    value = config
-    for part in key.split("."):
-        value = value[part]
-    return value
+    return {key: setting(config, key) for key in sorted(keys)}
 
 
 def scaled(amount):
@@ -61,7 +55,7 @@ def nsd(key):
 
 def nsd_betas(subject, session):
     """The volume of one session's betas."""
-    version, space, kind = (setting(f"nsd.{name}") for name in ("betas", "space", "format"))
+    version, space, kind = (config["nsd"][name] for name in ("betas", "space", "format"))
     return nsd(layout.betas_key(subject, session, version, space, kind))
 
 

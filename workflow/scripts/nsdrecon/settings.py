@@ -35,6 +35,14 @@ def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
         )
 
 
+def setting(settings: Mapping[str, object], key: str) -> object:
+    """One value of a configuration; dots in its key reach into sections."""
+    value = settings
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
 def _fill(settings: dict[str, object], rules: Mapping[str, object]) -> None:
     for name, rule in rules.get("properties", {}).items():
         if "default" in rule:
