@@ -12,6 +12,7 @@ from nsdrecon.plan import (
     draw_files,
     draw_jobs,
     draw_rules,
+    format_amount,
     longest_path,
     mermaid,
     partition_of,
@@ -98,6 +99,14 @@ def test_n_gpus_cut_the_run_by_about_n(full, tmp_path):
     assert one >= found["gpu_hours"]
     for n_gpus in (2, 4, 8):
         assert one / found[f"wall_h_{n_gpus}_gpu"] > 0.9 * n_gpus
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(1189, "1,189"), ("92.0", "92"), (1556.4, "1,556"), (0.023991, "0.024"), ("a → b", "a → b")],
+)
+def test_amounts_for_a_person(amount, text):
+    assert format_amount(amount) == text
 
 
 def test_longest_path_follows_the_cost():

@@ -21,7 +21,7 @@ from nsdrecon.evaluation.tables import (
 )
 from nsdrecon.logs import job_log, versions
 from nsdrecon.nsd import read_trials
-from nsdrecon.plan import LEGEND
+from nsdrecon.plan import LEGEND, format_amount
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
 from nsdrecon.store import read_table
 
@@ -131,6 +131,7 @@ def trial_counts() -> Table:
 def workflow() -> list[Picture | Table]:
     """Graphs of the run, and what its rules asked for and took."""
     totals = read_table(snakemake.input.usage_totals)
+    totals["amount"] = totals["amount"].map(format_amount)
     subject = snakemake.params.subjects[0]
     return [
         Picture(snakemake.input.rulegraph, f"The rules of this run. {LEGEND}"),
@@ -141,7 +142,9 @@ def workflow() -> list[Picture | Table]:
             digits=1,
         ),
         Table(
-            totals, "The run as a whole; hours are time limits times cores or GPUs unless measured."
+            totals,
+            "The run as a whole; hours are time limits times cores or GPUs unless measured. "
+            "wall_h_N_gpu: wall time with N GPUs and cores enough.",
         ),
         Picture(snakemake.input.job_graph, f"All jobs of {subject}."),
         Picture(snakemake.input.filegraph, "The files of every rule, by one job's example."),

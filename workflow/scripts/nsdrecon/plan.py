@@ -291,8 +291,12 @@ def totals(jobs: Sequence[PlannedJob], folder: Path) -> dict[str, object]:
 
 
 def format_amount(amount: object) -> str:
-    """A number of :func:`totals` for a person, hours with one decimal; text as it is."""
-    return f"{amount:,.1f}" if isinstance(amount, float) else str(amount)
+    """An amount of :func:`totals` for a person, three digits; text that is no number as it is."""
+    try:
+        number = float(amount)
+    except ValueError:
+        return str(amount)
+    return f"{number:,.0f}" if number.is_integer() or number >= 100 else f"{number:.3g}"
 
 
 def longest_path(jobs: Sequence[PlannedJob], cost: Sequence[float]) -> list[int]:

@@ -41,6 +41,8 @@ table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabu
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right;
          white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+/* A table of names and values: a long value takes several lines. */
+td:nth-child(2):last-child { white-space: normal; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
 .note { border-left: 4px solid #e69f00; background: #fdf6e8; padding: .7rem 1rem;
         border-radius: 0 4px 4px 0; margin: 1.2rem 0; }
