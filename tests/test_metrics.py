@@ -15,7 +15,7 @@ from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation import metrics
+from nsdrecon.evaluation import metrics, screening
 from nsdrecon.evaluation.metrics import (
     correlation_distance,
     correlation_matrix,
@@ -188,6 +188,66 @@ def test_correlations_whatever_the_units(factor, offset, kind):
     expected = np.corrcoef(truth.astype(np.float64), made.astype(np.float64))[:40, 40:]
     np.testing.assert_allclose(correlation_matrix(truth, made), expected, atol=1e-6)
     np.testing.assert_array_equal(told_apart(truth, made), expected < np.diag(expected) - 1e-12)
+
+
+@pytest.fixture
+def screened(monkeypatch):
+    """8-bit products whatever the size and the processor; shares of close pairs that were met."""
+    if not screening._has_instructions():
+        monkeypatch.setattr(torch, "_int_mm", lambda x, y: (x.double() @ y.double()).int())
+        monkeypatch.setattr(screening, "_has_instructions", lambda: True)
+    monkeypatch.setattr(screening, "_LEAST_PRODUCTS", 0)
+
+
+def standardised(table):
+    return screening.Rows(table, *(f(table.astype(np.float64), axis=1) for f in (np.mean, np.std)))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 300), st.sampled_from([1, 3]), st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=["function_scoped_fixture"])
+def test_products_of_8_bits_are_within_their_bound(screened, seed, n_features, power, equal):
+    """Heavy tails, rows that take two values only, means far from 0."""
+    generator = np.random.default_rng(seed)
+    truth, made = generator.normal(size=(2, 6, n_features + 2)) ** power + generator.normal()
+    if equal:
+        truth = np.sign(truth) + 0.3
+    truth, made = (np.float32(table * 10 ** generator.uniform(-6, 6)) for table in (truth, made))
+    truth[:, :2], made[:, :2] = [truth.max(), truth.min() - 1], [made.max(), made.min() - 1]
+    found, bound = screening.approximate_correlations(standardised(truth), standardised(made))
+    expected = np.corrcoef(truth.astype(np.float64), made.astype(np.float64))[:6, 6:]
+    assert (np.abs(found - expected) <= bound).all()
+
+
+def test_products_of_8_bits_leave_few_pairs_open(screened):
+    truth, made = random_features(n_images=30, n_features=70_000)
+    found, bound = screening.approximate_correlations(standardised(truth), standardised(made))
+    expected = np.corrcoef(truth, made)[:30, 30:]
+    assert np.abs(found - expected).max() < 1e-3
+    assert bound.max() < 5e-3
+
+
+@pytest.mark.parametrize("noise", [40.0, 400.0])
+def test_screening_does_not_change_identification(screened, monkeypatch, noise):
+    """At much noise more pairs stay open than are decided one by one."""
+    tables = random_features(n_images=60, n_features=20_000, noise=noise)
+    truth, made = (table - np.float32(3) for table in tables)  # means do not ask for centring
+    expected = told_apart(truth.astype(np.float64), made.astype(np.float64))
+    calls = []
+    screen = screening.approximate_correlations
+
+    def approximate(x, y):
+        calls.append(screen(x, y))
+        return calls[-1]
+
+    monkeypatch.setattr(screening, "approximate_correlations", approximate)
+    monkeypatch.setattr(metrics, "_MOST_CLOSE", 0.2)
+    np.testing.assert_array_equal(told_apart(truth, made), expected)
+    [(correlation, bound)] = calls
+    difference = correlation.diagonal() - correlation
+    close = (np.abs(difference) < bound).mean()
+    assert close > 0.2 if noise == 400 else 0.02 < close < 0.2
+    # The approximation alone would have been wrong.
+    assert ((difference > 0) != expected).any()
 
 
 @pytest.mark.parametrize("block", [1, 100, 4321])

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import gammaln
 
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation import screening
 
 # Weights of red, green and blue in the grey image of both protocols (ITU-R BT.709).
 GREY_WEIGHTS = (0.2125, 0.7154, 0.0721)
@@ -30,8 +31,10 @@ _SSIM_C2 = 0.03**2
 
 # Correlations that differ by less than this are equal but for the rounding of float64 sums.
 _TIE = 1e-12
-# Error of the blocked float32 product; pairs closer than this are computed again in float64.
+# Error of the float32 products; pairs closer than this are computed again in float64.
 _PRODUCT_ERROR = 5e-6
+# Share of the pairs that may be left undecided by 8-bit products: more are quicker all in float32.
+_MOST_CLOSE = 0.03
 # Share of the squared mean that a row's variance must exceed to be summed without centring.
 _LEAST_VARIANCE = 0.1
 # Elements of one working block: bounds the memory beside the features (16 MB in float32).
@@ -169,8 +172,10 @@ def told_apart(ground_truth: np.ndarray, reconstruction: np.ndarray) -> np.ndarr
     """
     _check_pair(ground_truth, reconstruction)
     x, y = _Rows(ground_truth), _Rows(reconstruction)
-    correlation = _correlations(x, y)
-    difference = correlation.diagonal() - correlation
+    difference = _screened_differences(x, y) if screening.pays(x.table, y.table) else None
+    if difference is None:
+        correlation = _correlations(x, y)
+        difference = correlation.diagonal() - correlation
     np.fill_diagonal(difference, np.nan)
     result = difference > 0
     close = np.abs(difference) < _PRODUCT_ERROR
@@ -300,6 +305,36 @@ def _blocks(
         yield from (positions[start : start + step] for start in range(0, len(positions), step))
 
 
+def _screened_differences(x: _Rows, y: _Rows) -> np.ndarray | None:
+    """How much more each reconstruction correlates with its own ground truth than with each other.
+
+    The sign is right, and what is near 0 is computed in float32. None where the rows' moments, or
+    the many pairs that are close, ask for float32 throughout.
+    """
+    x.count_all()
+    y.count_all()
+    if x.needs_centring() or y.needs_centring():
+        return None
+
+    def in_float32(i: int | slice, j: int | slice) -> np.ndarray:
+        covariance = np.vecdot(x.table[i], y.table[j]) / x.n_features - x_mean[i] * y_mean[j]
+        return covariance / (x_deviation[i] * y_deviation[j])
+
+    x_mean, x_deviation, y_mean, y_deviation = x.mean, x.deviation, y.mean, y.deviation
+    correlation, error = screening.approximate_correlations(
+        screening.Rows(x.table, x_mean, x_deviation), screening.Rows(y.table, y_mean, y_deviation)
+    )
+    own = in_float32(slice(None), slice(None))
+    difference = own - correlation
+    close = np.abs(difference) < error + _PRODUCT_ERROR
+    np.fill_diagonal(close, False)
+    if close.mean() > _MOST_CLOSE:
+        return None
+    for j, i in np.argwhere(close.T):  # by reconstructions, so that one stays in the cache
+        difference[i, j] = own[j] - in_float32(i, j)
+    return difference
+
+
 def _correlations(x: _Rows, y: _Rows) -> np.ndarray:
     """Correlations of all rows of one table with all rows of another, products in float32."""
     products = _products(x, y)
@@ -349,7 +384,7 @@ class _Rows:
     """
 
     def __init__(self, table: np.ndarray) -> None:
-        self._table = table
+        self.table = table
         self.n_rows, self.n_features = table.shape
         self._centre, self._scale = None, None
         self._exact_moments = np.full((2, self.n_rows), np.nan)
@@ -360,10 +395,16 @@ class _Rows:
         self._sums, self._squares = np.zeros(self.n_rows), np.zeros(self.n_rows)
 
     def block(self, columns: slice) -> np.ndarray:
-        values = self._table[:, columns]
+        values = self.table[:, columns]
         if self._centre is not None:
             values = (values - self._centre) * self._scale
         return values.astype(np.float32, copy=False)
+
+    def count_all(self) -> None:
+        """Take the whole table into the moments."""
+        self.forget()
+        for start in range(0, self.n_features, _PRODUCT_FEATURES):
+            self.count(self.table[:, start : start + _PRODUCT_FEATURES])
 
     def count(self, values: np.ndarray) -> None:
         """Take a block into the moments."""
@@ -383,18 +424,22 @@ class _Rows:
     def _variance(self) -> np.ndarray:
         return self._squares / self.n_features - self.mean**2
 
-    def centre_if_needed(self) -> bool:
-        """Move the rows to mean zero if float32 needs it; whether the blocks are new."""
+    def needs_centring(self) -> bool:
+        """Whether a mean drowns its row's variance in rounding, or squares were too large."""
         with np.errstate(invalid="ignore"):
             variance = self._variance()
-        if (variance > _LEAST_VARIANCE * self.mean**2).all() and np.isfinite(variance).all():
+        return not ((variance > _LEAST_VARIANCE * self.mean**2) & np.isfinite(variance)).all()
+
+    def centre_if_needed(self) -> bool:
+        """Move the rows to mean zero if float32 needs it; whether the blocks are new."""
+        if not self.needs_centring():
             return False
-        self._centre, self._scale = _centre_and_scale(self._table)
+        self._centre, self._scale = _centre_and_scale(self.table)
         return True
 
     def exact(self, rows: np.ndarray | list[int]) -> _Exact:
         """Some rows in float64; their moments are computed once."""
-        values = self._table[rows].astype(np.float64)
+        values = self.table[rows].astype(np.float64)
         if self._centre is not None:
             values -= self._centre[rows]
             values *= self._scale[rows]
