@@ -96,7 +96,7 @@ class Factor:
         Parameters
         ----------
         gram
-            K of centred features, (n_samples, n_samples), float64.
+            K of centred features, (n_samples, n_samples), float64. It is lost.
         alpha
             Ridge penalty, 0 or more.
         precision
@@ -110,10 +110,10 @@ class Factor:
         """
         n_samples = len(gram)
         lift = float(gram.trace()) / n_samples or 1.0  # the mean eigenvalue will do
-        lifted = gram + lift / n_samples
-        lifted.diagonal().add_(alpha)
-        largest = float(lifted.diagonal().max())
-        lower = cholesky(lifted)
+        gram += lift / n_samples
+        gram.diagonal().add_(alpha)
+        largest = float(gram.diagonal().max())
+        lower = cholesky(gram)
         least = 8 * n_samples**0.5 * torch.finfo(precision).eps * largest
         if lower is None or float(lower.diagonal().min()) ** 2 <= least:
             raise InputError(
@@ -235,7 +235,10 @@ class Solver(Protocol):
 
 
 class OneAlpha:
-    """The same alpha for all targets: their coordinates are the targets themselves."""
+    """The same alpha for all targets: their coordinates are the targets themselves.
+
+    The Gram matrix is lost.
+    """
 
     def __init__(
         self, gram: torch.Tensor, alpha: float, precision: torch.dtype = torch.float64

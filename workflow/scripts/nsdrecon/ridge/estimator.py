@@ -25,7 +25,8 @@ from nsdrecon.ridge.dual import (
 from nsdrecon.ridge.linalg import product
 
 _TYPES = {"float32": torch.float32, "float64": torch.float64}
-_BLOCK = 4096  # columns whose products are summed in the arrays' own type
+_BLOCK = 8192  # columns whose products are summed in the arrays' own type
+_TARGETS = 1024  # predicted at a time: their centred copy stays in the processor's cache
 
 
 class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -45,7 +46,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Choose for each target, not one alpha for all.
     compute_coef
         Compute weights. Without them a prediction costs a product with the training targets, which
-        pays for few samples and many targets.
+        pays for few samples and many targets; the targets are kept as they are, not copied.
     dtype
         Of products with features and targets, ``float32`` or ``float64``; the Gram matrix is summed
         and factorised in float64 either way. Weights are applied in the type of what they decode.
@@ -118,11 +119,14 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._x_mean = X.mean(axis=0, dtype=np.float64)
         self._y_mean = targets.mean(axis=0, dtype=np.float64)
         features = self._centred(X, self._x_mean)
+        solver = self._solver(features, targets)
+        if isinstance(solver, OneAlpha) and not self.compute_coef:
+            self._dual = (features, solver, targets, self._y_mean)
+            return self
         centred = self._centred(targets, self._y_mean)
-        solver = self._solver(features, centred)
         coordinates = centred if isinstance(solver, OneAlpha) else self._solve(solver, centred)
         if not self.compute_coef:
-            self._dual = (features, solver, coordinates)
+            self._dual = (features, solver, coordinates.cpu().numpy(), np.zeros_like(self._y_mean))
             return self
         coef = product(coordinates.T, solver.operator(features.T).T).cpu().numpy()
         intercept = (self._y_mean - coef @ self._x_mean.astype(coef.dtype)).astype(coef.dtype)
@@ -139,9 +143,14 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             weights = torch.from_numpy(np.atleast_2d(self.coef_)).to(features)
             values = product(features, weights.T)
         else:
-            train, solver, coordinates = self._dual
+            train, solver, coordinates, centre = self._dual
             kernel = product(self._centred(X, self._x_mean), train.T).double()
-            values = product(solver.operator(kernel).to(coordinates), coordinates)
+            rows = solver.operator(kernel).to(train.dtype)
+            values = torch.empty(len(X), coordinates.shape[1], dtype=train.dtype)
+            for start in range(0, coordinates.shape[1], _TARGETS):
+                columns = np.s_[:, start : start + _TARGETS]
+                block = self._centred(coordinates[columns], centre[columns[1]])
+                values[columns] = product(rows, block).cpu()
         predictions = (values.cpu().numpy() + self._y_mean).astype(X.dtype)
         return predictions[:, 0] if self._flat else predictions
 
@@ -152,8 +161,8 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         difference = values - mean.astype(values.dtype)
         return torch.from_numpy(difference).to(self.device, _TYPES[self.dtype])
 
-    def _solver(self, features: torch.Tensor, targets: torch.Tensor) -> Solver:
-        """The solver for the fixed or chosen alpha, from centred features and targets."""
+    def _solver(self, features: torch.Tensor, targets: np.ndarray) -> Solver:
+        """The solver for the fixed or chosen alpha, from centred features and targets as given."""
         n_samples = len(features)
         gram = gram_matrix(features.split(_BLOCK, dim=1), n_samples, self.device)
         alpha = self.alpha
@@ -162,9 +171,12 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             spectrum = Spectrum.of(gram).to(features.dtype)
             if self.alpha_per_target:
                 return AlphaPerTarget(spectrum, grid)
-            target_gram = gram_matrix(targets.split(_BLOCK, dim=1), n_samples, self.device)
+            starts = range(0, targets.shape[1], _BLOCK)
+            columns = [slice(start, start + _BLOCK) for start in starts]
+            blocks = (self._centred(targets[:, part], self._y_mean[part]) for part in columns)
+            target_gram = gram_matrix(blocks, n_samples, self.device)
             errors = loo_squared_errors(spectrum, grid, target_gram).cpu().numpy()
-            self.loo_mse_ = errors / targets.numel()
+            self.loo_mse_ = errors / targets.size
             alpha = grid[int(errors.argmin())]
         self.alpha_ = alpha
         return OneAlpha(gram, alpha, features.dtype)

@@ -35,11 +35,18 @@ def cholesky(matrix: torch.Tensor) -> torch.Tensor | None:
 
 
 def cholesky_solve(columns: torch.Tensor, lower: torch.Tensor) -> torch.Tensor:
-    """(L L')^-1 times columns (n, n_columns), of one type."""
+    """(L L')^-1 times columns (n, n_columns), of one type, rows or columns running in memory."""
     if columns.device.type != "cpu":
         return torch.cholesky_solve(columns, lower)
-    factor = (lower.numpy().T, False)
-    return torch.from_numpy(scipy.linalg.cho_solve(factor, columns.numpy(), check_finite=False))
+    # BLAS reads a matrix column by column; with the transposes nothing is copied into that order:
+    # of the factor it sees L', and of columns that run by rows it solves X' L L' = columns'.
+    upper, values = lower.numpy().T, columns.numpy()
+    transposed = values.flags.c_contiguous
+    (solve,) = scipy.linalg.get_blas_funcs(("trsm",), (upper,))
+    right_hand = values.T if transposed else values
+    for half in (0, 1) if transposed else (1, 0):
+        right_hand = solve(1, upper, right_hand, side=transposed, trans_a=half)
+    return torch.from_numpy(right_hand.T if transposed else right_hand)
 
 
 def cholesky_inverse(lower: torch.Tensor) -> torch.Tensor:
