@@ -122,19 +122,19 @@ def test_leave_one_out_equals_leaving_images_out(n_samples, n_features, log_alph
     alpha = 10**log_alpha
     centred_x = torch.from_numpy(x - x.mean(axis=0))
     centred_y = torch.from_numpy(y - y.mean(axis=0))
-    gram = gram_matrix([centred_x], n_samples, "cpu")
+    gram = gram_matrix([centred_x])
     expected = y - explicit_loo(x, y, alpha)
     spectrum = Spectrum.of(gram)
     for solver in (OneAlpha(gram.clone(), alpha), AlphaPerTarget(spectrum, [alpha])):
         residuals = solver.solve(centred_y).loo_residuals.numpy()
         np.testing.assert_allclose(residuals, expected, atol=1e-5 * y.std())
-    errors = loo_squared_errors(spectrum, [alpha], gram_matrix([centred_y], n_samples, "cpu"))
+    errors = loo_squared_errors(spectrum, [alpha], gram_matrix([centred_y]))
     np.testing.assert_allclose(errors, [np.sum(expected**2)], rtol=1e-5)
 
 
 def test_gram_matrix_does_not_depend_on_its_blocks():
     x = torch.randn(600, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    gram = gram_matrix(x.split(7, dim=1), len(x), "cpu")
+    gram = gram_matrix(x.split(7, dim=1))
     np.testing.assert_allclose(gram, x @ x.T, rtol=0, atol=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_float32_features_are_summed_in_float64():
     blocks = x.split(100, dim=1)
     exact = x.double() @ x.double().T
     summed_in_float32 = sum(block @ block.T for block in blocks)
-    error = (gram_matrix(blocks, 3, "cpu") / exact - 1).abs().max()
+    error = (gram_matrix(blocks) / exact - 1).abs().max()
     assert error < 1e-7
     assert error < (summed_in_float32 / exact - 1).abs().max() / 10
 
@@ -167,7 +167,7 @@ def test_alpha_0_needs_a_gram_matrix_that_is_not_singular(n_features, dtype):
 def test_the_inverse_leaves_out_the_constant_vector():
     x, _, _, _ = problem(n_train=20)
     centred = torch.from_numpy(x - x.mean(axis=0))
-    gram = gram_matrix([centred], len(x), "cpu")
+    gram = gram_matrix([centred])
     factor = Factor.of(gram.clone(), 3.0)
     centring = torch.eye(len(x)) - 1 / len(x)
     product = factor.inverse() @ (gram + 3 * torch.eye(len(x)))

@@ -52,25 +52,22 @@ def check_alphas(alpha: Alpha, alpha_grid: Sequence[float]) -> list[float]:
     return grid
 
 
-def gram_matrix(
-    blocks: Iterable[torch.Tensor], n_samples: int, device: str | torch.device
-) -> torch.Tensor:
+def gram_matrix(blocks: Iterable[torch.Tensor]) -> torch.Tensor:
     """K = sum over blocks of B B', the products in the type of the blocks, their sum in float64.
 
     Parameters
     ----------
     blocks
-        Centred columns, each of shape (n_samples, any number).
-    n_samples, device
-        Size and place of the result.
+        Centred columns, each of shape (n_samples, any number); at least one.
 
     Returns
     -------
-    Shape (n_samples, n_samples), float64.
+    Shape (n_samples, n_samples), float64, where the blocks are.
     """
-    gram = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=device)
-    for block in blocks:
-        gram += product(block, block.T)
+    products = (product(block, block.T) for block in blocks)
+    gram = next(products).double()
+    for part in products:
+        gram += part
     return gram
 
 

@@ -163,8 +163,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solver(self, features: torch.Tensor, targets: np.ndarray) -> Solver:
         """The solver for the fixed or chosen alpha, from centred features and targets as given."""
-        n_samples = len(features)
-        gram = gram_matrix(features.split(_BLOCK, dim=1), n_samples, self.device)
+        gram = gram_matrix(features.split(_BLOCK, dim=1))
         alpha = self.alpha
         grid = check_alphas(alpha, self.alpha_grid)
         if alpha == "loo":
@@ -174,7 +173,7 @@ class DualRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             starts = range(0, targets.shape[1], _BLOCK)
             columns = [slice(start, start + _BLOCK) for start in starts]
             blocks = (self._centred(targets[:, part], self._y_mean[part]) for part in columns)
-            target_gram = gram_matrix(blocks, n_samples, self.device)
+            target_gram = gram_matrix(blocks)
             errors = loo_squared_errors(spectrum, grid, target_gram).cpu().numpy()
             self.loo_mse_ = errors / targets.size
             alpha = grid[int(errors.argmin())]

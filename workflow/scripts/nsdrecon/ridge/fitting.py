@@ -78,7 +78,7 @@ def fit_weights(
         Where to compute.
     block
         Targets at a time. Memory is about 24 n_train^2 + 4 n_train n_voxels bytes, and for each
-        target of a block 30 n_train + 8 n_voxels.
+        target of a block 34 n_train + 8 n_voxels.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def fit_predict(
     test_blocks = test.blocks(test.nsd_id)
     for (columns, train), (_, betas) in zip(train_blocks, test_blocks, strict=True):
         responses = torch.from_numpy(fit.gram.standardise(betas, columns)).to(device)
-        kernel += product(responses, train.T)
+        kernel += product(responses.float(), train.float().T)
     rows = fit.solver.operator(kernel).float()
     with create_h5(statistics) as fitted, create_h5(predictions) as file:
         writer.create(file, fit.targets.feature, fit.targets.shape, fit.gram.labels)
@@ -203,7 +203,7 @@ class _Fit:
         """The alpha of the grid with the least leave-one-out squared error over all targets."""
         n_images = len(self.gram.nsd_id)
         blocks = self.targets.blocks(self.block, self.device, "choice of alpha")
-        target_gram = gram_matrix((part.centred for part in blocks), n_images, self.device)
+        target_gram = gram_matrix(part.centred for part in blocks)
         errors = loo_squared_errors(
             self.gram.spectrum(self.device), self.alpha_grid, target_gram
         ).cpu()

@@ -334,7 +334,7 @@ def prepare_gram(
             voxels.std[columns] = np.where(is_constant(std, mean), 0, std)
             yield torch.from_numpy(voxels(betas, columns)).to(device)
 
-    gram = gram_matrix(standardised(), n_images, device)
+    gram = gram_matrix(standardised())
     n_used = int((voxels.std > 0).sum())
     logger.info(
         "%d training images, %d voxels; %d left out that do not vary",

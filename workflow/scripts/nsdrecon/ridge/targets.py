@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -15,7 +17,8 @@ from nsdrecon.logs import progress
 from nsdrecon.ridge.responses import check_finite, is_constant, same_ids
 from nsdrecon.store import dataset, open_h5, read_ids, rows_of
 
-_ROWS = 256  # summed at a time: their float64 copies stay in the processor's cache
+_ROWS = 64  # summed at a time: the working copies stay in the processor's cache
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,33 @@ class Targets:
         InputError
             If a latent is not finite; the image is named.
         """
+        parts = [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
         with open_h5(self.path) as file:
-            for start in progress(range(0, len(self), size), description=description, unit="block"):
-                columns = slice(start, min(start + size, len(self)))
-                latents = dataset(file, "latents")[:, columns][self.rows]
-                check_finite(latents, self.nsd_id, self.path, "latents")
+            read = (self._read(file, columns) for columns in parts)
+            for columns, latents in progress(
+                _ahead(zip(parts, read, strict=True)),
+                description=description,
+                total=len(parts),
+                unit="block",
+            ):
                 yield _centre(columns, torch.from_numpy(latents).to(device))
+
+    def _read(self, file: h5py.File, columns: slice) -> np.ndarray:
+        latents = dataset(file, "latents")[:, columns]
+        if not np.array_equal(self.rows, np.arange(len(latents))):
+            latents = latents[self.rows]
+        check_finite(latents, self.nsd_id, self.path, "latents")
+        return latents
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made while the one before it is worked on."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
 
 
 def _centre(columns: slice, latents: torch.Tensor) -> TargetBlock:
@@ -141,8 +165,7 @@ class TargetStatistics:
         """
         sums = torch.zeros(4, len(alpha), dtype=torch.float64, device=loo_residuals.device)
         parts = zip(block.centred.split(_ROWS), loo_residuals.split(_ROWS), strict=True)
-        for targets, residuals in parts:
-            targets, residuals = targets.double(), residuals.double()
+        for targets, residuals in parts:  # sums of so few rows lose nothing in float32
             predictions = targets - residuals
             products = (predictions, predictions**2, predictions * targets, residuals**2)
             sums += torch.stack([product.sum(dim=0) for product in products])
