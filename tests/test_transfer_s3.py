@@ -137,7 +137,7 @@ def test_flipped_bytes_are_found_and_only_their_parts_are_replaced(
     proxy.faults.extend(["ok", "flip", "ok", "flip"])
     download_s3(bucket(proxy.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
-    assert sum("fetches of part" in message for message in caplog.messages) == 2
+    assert sum("two fetches of" in message for message in caplog.messages) == 2
 
 
 def test_bytes_that_are_always_wrong_never_get_the_final_name(proxy, content, tmp_path):
@@ -206,7 +206,7 @@ def test_damage_on_disk_between_two_runs_is_noticed(proxy, content, tmp_path):
         file.seek(10)
         file.write(b"damage")
     with (tmp_path / ".partial-file.journal").open("a") as file:
-        file.write("12 0123")  # an entry cut short by a kill
+        file.write(f"{12 * PART} {12 * PART} 12")  # an entry cut short by a kill
     proxy.always, proxy.sent = "ok", 0
     download_s3(bucket(proxy.url), KEY, path)
     assert path.read_bytes() == content

@@ -366,7 +366,7 @@ def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | Non
         if checksum is None:
             return True
         if checksum == f"etag-{part_size}:{remote.etag}":
-            md5s = [file.md5[index] for index in range(len(parts))]
+            md5s = [file.md5[part] for part in parts]
             return checksums.of_parts(md5s) == remote.etag
         return checksums.matches(file.data, checksum)
 
