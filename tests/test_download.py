@@ -6,12 +6,15 @@ import signal
 import time
 
 import h5py
+import nibabel as nib
 import numpy as np
 import pytest
 
 from nsdrecon import layout
+from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import read_manifest
 from s3_server import BUCKET, FaultProxy, S3Server
+from small_nsd import write_betas_hdf5
 from workflow_runs import copy_project, snakemake, started
 
 SUBJECT = "subj01"
@@ -80,8 +83,8 @@ def project(tmp_path):
     return copy_project(tmp_path / "project")
 
 
-def assert_same(one, other):
-    for name in RESULTS:
+def assert_same(one, other, names=RESULTS):
+    for name in names:
         if name.endswith(".tsv"):
             assert (one / name).read_bytes() == (other / name).read_bytes()
             continue
@@ -128,6 +131,26 @@ def test_whole_stimulus_file_gives_the_same(simulated, server, project):
     root = "resources/nsd"
     for key in (SESSION, layout.STIMULI):
         assert (project / root / key).read_bytes() == (simulated / root / key).read_bytes()
+
+
+def test_voxels_by_ranges_give_the_same(simulated, server, project):
+    volume = nib.load(simulated / "resources/nsd" / SESSION).dataobj
+    key = layout.betas_key(SUBJECT, 1, extension="hdf5")
+    whole = write_betas_hdf5(project / "session.hdf5", np.asarray(volume)).read_bytes()
+    server.put(key, whole, part_size=1 << 20)
+    config = remote(server.url, volumes="ranges", format="hdf5")
+    betas = [name for name in RESULTS if "/betas/" in name]
+    done = run(project, *betas, "preflight", config=config)
+    assert done.returncode == 0, done.stderr
+    assert "is an estimate (3 times them)" in done.stderr
+    assert_same(simulated, project, betas)
+    (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")
+    (record,) = read_manifest(f"{voxels}.record.tsv")
+    assert record.source == f"s3://{BUCKET}/{key}"
+    assert project / record.file == voxels
+    assert checksums.matches(voxels, record.checksum)
+    assert list(voxels.parent.glob(".partial*")) == []
+    assert list(project.glob("resources/**/betas_session*")) == []
 
 
 def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project):

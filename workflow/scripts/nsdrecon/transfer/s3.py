@@ -277,7 +277,7 @@ class Bucket:
         return InputError(label, found=found, expected=expected, remedy=remedy)
 
 
-def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
+def nsd_bucket(settings: Mapping[str, object], workers: int = WORKERS) -> Bucket:
     """The bucket of NSD, for those who accepted its terms.
 
     Parameters
@@ -285,6 +285,8 @@ def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
     settings
         ``nsd.terms_accepted`` and ``nsd.s3`` (bucket, endpoint, region, anonymous, profile) of the
         configuration.
+    workers
+        Concurrent requests.
 
     Raises
     ------
@@ -293,7 +295,7 @@ def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
     """
     require_terms(settings["nsd.terms_accepted"])
     server = dict(settings["nsd.s3"])
-    return Bucket(server.pop("bucket"), **server)
+    return Bucket(server.pop("bucket"), **server, workers=workers)
 
 
 class ObjectSource:
