@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import h5py
 import nibabel as nib
@@ -17,6 +18,7 @@ from s3_server import BUCKET, FaultProxy, S3Server
 from small_nsd import write_betas_hdf5
 from workflow_runs import copy_project, snakemake, started
 
+FAULTS = Path(__file__).parent / "faults"
 SUBJECT = "subj01"
 MANIFEST = "results/data/manifest.tsv"
 PART = 1 << 14
@@ -185,6 +187,59 @@ def test_killed_run_goes_on_where_it_was(simulated, server, project):
         assert done.returncode == 0, done.stderr
     assert path.read_bytes() == whole
     assert proxy.sent <= len(whole) - there * PART + PART
+
+
+def stopped_at(project, proxy, fault):
+    """A run that fetches a volume, and has come to a fault; what it fetches."""
+    config = remote(proxy.url)
+    config["nsd"]["keep_raw"] = True
+    target = f"resources/nsd/{SESSION}"
+    (project / "fault.txt").write_text(f"{fault} {target}")
+    overlays = ("config/demo.yaml", config)
+    process = started(project, target, overlays=overlays, PYTHONPATH=str(FAULTS))
+    wait_until((project / "waiting").exists)
+    return process, config, target
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def assert_nothing_is_fetched_again(simulated, project, proxy, config, target):
+    proxy.gets = 0
+    assert run(project, "--unlock", config=config).returncode == 0
+    done = run(project, target, config=config)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 steps (100%) done" in done.stderr
+    assert proxy.gets == 0
+    path = project / target
+    assert path.read_bytes() == (simulated / target).read_bytes()
+    assert path.stat().st_nlink == 1
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.record.tsv"}
+
+
+def test_file_that_got_its_name_just_before_a_kill_is_kept(simulated, server, project):
+    with FaultProxy(server.port) as proxy:
+        process, config, target = stopped_at(project, proxy, "named")
+        assert (project / target).exists()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert_nothing_is_fetched_again(simulated, project, proxy, config, target)
+
+
+def test_file_that_is_finished_after_snakemake_was_killed_is_kept(simulated, server, project):
+    with FaultProxy(server.port) as proxy:
+        process, config, target = stopped_at(project, proxy, "wait")
+        process.kill()
+        process.wait()
+        assert not (project / target).exists()
+        (project / "released").touch()
+        process.communicate()  # ends when the job does
+        assert (project / target).exists()
+        assert_nothing_is_fetched_again(simulated, project, proxy, config, target)
 
 
 def test_nothing_is_asked_of_the_server_before_the_terms_are_accepted(server, project):

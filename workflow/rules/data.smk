@@ -13,6 +13,14 @@ localrules:
     verify_data,
 
 
+# What a kill left between a file's name and Snakemake's note of it, Snakemake removes before the job.
+# Under a second name the job finds it, and has nothing to fetch.
+onstart:
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name in WHOLE_DOWNLOADS:
+            put_aside(job.output.file)
+
+
 if config["nsd"]["source"] == "simulated":
 
     rule simulate_experiment:

@@ -3,11 +3,20 @@ import os
 
 from nsdrecon.errors import InputError
 from nsdrecon.transfer.catalogue import FILES
+from nsdrecon.transfer.parts import put_aside
 
 WEIGHTS = {".th", ".pt", ".pth", ".tar", ".safetensors"}
 DOWNLOADS = config["nsd"]["source"] == "s3"
 BY_RANGES = DOWNLOADS and config["nsd"]["stimuli"] == "ranges"
 VOXELS_BY_RANGES = DOWNLOADS and config["nsd"]["volumes"] == "ranges"
+# Rules whose job can use a file that is there already.
+WHOLE_DOWNLOADS = {
+    "download_nsd",
+    "download_session",
+    "download_shared_stimuli",
+    "download_train_stimuli",
+    "download_weights",
+}
 COCO_CAPTIONS = "resources/captions/coco.npy"
 COCO_ANNOTATIONS = f"resources/models/coco-annotations/{FILES['coco-annotations'].name}"
 

@@ -198,8 +198,7 @@ class PartialFile:
 
     def __init__(self, path: str | Path, identity: object, create: Callable[[Path], None]) -> None:
         self.path = Path(path)
-        self.data = self.path.with_name(f".partial-{self.path.name}")
-        self.journal = self.data.with_name(f"{self.data.name}.journal")
+        self.data, self.journal = _partial(self.path)
         self.identity = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         self.create = create
         self.md5: dict[Part, str] = {}
@@ -247,8 +246,8 @@ class PartialFile:
     def commit(self) -> None:
         """Give the file its final name.
 
-        Do this last, checksums included: a file that a kill leaves between its name and the end of
-        the job is taken by Snakemake for damaged, removed and fetched again.
+        Do this last, checksums and records included: when a job fails, Snakemake removes its files,
+        but does not know of those that do not have their names yet.
         """
         with self._disk_errors():
             os.fsync(self._file)
@@ -288,14 +287,15 @@ class PartialFile:
         )
 
     def _read_journal(self) -> None:
-        if self.journal.exists():
+        # A kill between the last two steps of `commit` leaves the journal alone.
+        if self.journal.exists() and os.fstat(self._file).st_size:
             lines = self.journal.read_text("ascii", errors="replace").splitlines()
             if lines[:1] == [self.identity]:
                 entries = filter(None, map(ENTRY.fullmatch, lines[1:]))
                 self.md5 = {Part(*map(int, entry.groups()[:3])): entry[4] for entry in entries}
                 return
             logger.info("%s: what is there belongs to another version, starting anew", self.data)
-            self.journal.unlink()
+        self.journal.unlink(missing_ok=True)
         os.ftruncate(self._file, 0)
         self.create(self.data)
 
@@ -331,6 +331,63 @@ class PartialFile:
 
 def _entry(part: Part, md5: str) -> str:
     return f"{part.source} {part.target} {part.length} {md5}\n"
+
+
+def put_aside(path: str | Path) -> None:
+    """Give a file, if it is there, a second name: `taken_back` finds it when it was removed."""
+    path = Path(path)
+    if not path.is_file():
+        return
+    aside = _aside(path)
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(path)
+    except OSError as error:
+        logger.warning("%s: no second name on this file system (%s)", path, error)
+
+
+def taken_back(
+    path: Path, is_whole: Callable[[Path], bool], conclude: Callable[[Path], T]
+) -> T | None:
+    """Use the file that is there already, under its name or put aside; otherwise forget it.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    is_whole
+        Whether a file is what is wanted.
+    conclude
+        What is to be done with it before it gets its name.
+
+    Returns
+    -------
+    What ``conclude`` returned; None if there is no such file.
+    """
+    aside = _aside(path)
+    for there in (path, aside):
+        if there.is_file() and is_whole(there):
+            logger.info("%s: is whole", there)
+            concluded = conclude(there)
+            there.replace(path)
+            break
+    else:
+        concluded = None
+    aside.unlink(missing_ok=True)
+    data, journal = _partial(path)
+    if not data.exists():  # a kill just after the file got its name leaves the journal
+        journal.unlink(missing_ok=True)
+    return concluded
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".aside-{path.name}")
+
+
+def _partial(path: Path) -> tuple[Path, Path]:
+    """Names of what is there of a file that is not complete, and of the journal."""
+    data = path.with_name(f".partial-{path.name}")
+    return data, data.with_name(f"{data.name}.journal")
 
 
 def disk_full(path: Path, found: str, needed: int | None = None) -> InputError:
@@ -528,10 +585,11 @@ def fetch_file(
     identity: object,
     checksum: str | None,
     intact: Callable[[PartialFile], bool],
+    conclude: Callable[[Path], T],
     workers: int,
     patience: float,
     twice: bool,
-) -> None:
+) -> T:
     """Fetch a whole file and give it its name if it is intact.
 
     Parameters
@@ -544,6 +602,12 @@ def fetch_file(
         What the file should have, for the error.
     intact
         Whether the complete file is as it should be.
+    conclude
+        What is to be done with the data before they get their name.
+
+    Returns
+    -------
+    What ``conclude`` returned.
 
     Raises
     ------
@@ -565,7 +629,9 @@ def fetch_file(
                 expected=checksum,
                 remedy="What is at the source is not what was expected there.",
             )
+        concluded = conclude(file.data)
         file.commit()
+    return concluded
 
 
 class _Stopped(Exception):
