@@ -132,6 +132,8 @@ class FaultProxy(ThreadingHTTPServer):
         Bytes a second over all connections.
     delay
         Seconds before each answer.
+    handler
+        Answers requests; default: with what the server answers.
 
     Attributes
     ----------
@@ -150,10 +152,16 @@ class FaultProxy(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, port: int, certificate: Path | None = None, rate: float | None = None, delay=0.0
+        self,
+        port: int,
+        certificate: Path | None = None,
+        rate: float | None = None,
+        delay: float = 0.0,
+        handler: type[Handler] | None = None,
     ) -> None:
-        super().__init__((HOST, 0), _Handler)
+        super().__init__((HOST, 0), handler or Handler)
         self.upstream, self.rate, self.delay = port, rate, delay
+        self.due = 0.0
         self.chance = random.Random(port)
         self.faults: deque[str] = deque()
         self.always = "ok"
@@ -183,7 +191,7 @@ class FaultProxy(ThreadingHTTPServer):
         """A client that hangs up is part of the tests."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     server: FaultProxy
@@ -248,8 +256,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             with self.server.lock:
                 self.server.sent += len(piece) if len(body) >= 8 and status < 300 else 0
-                if self.server.rate:
-                    time.sleep(len(piece) / self.server.rate)
+            self.keep_rate(len(piece))
+
+    def keep_rate(self, n_bytes: int) -> None:
+        """Wait as long as these bytes take after all others, at the proxy's rate."""
+        proxy = self.server
+        if proxy.rate:
+            with proxy.lock:
+                now = time.monotonic()
+                proxy.due = due = max(now, proxy.due) + n_bytes / proxy.rate
+            time.sleep(due - now)
 
     def log_message(self, *_: object) -> None:
         """Not on the screen."""

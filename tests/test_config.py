@@ -27,6 +27,11 @@ def project(tmp_path_factory):
         ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
         ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
         ({"regression": {"rescale": "both"}}, "'both' is not one of"),
+        ({"nsd": {"volumes": "ranges"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
+        (
+            {"nsd": {"volumes": "ranges", "format": "hdf5", "keep_raw": True}},
+            "nsd.format: hdf5 and nsd.keep_raw: True",
+        ),
         ({"evaluation": {"protocol": "mine"}}, "'mine' is not one of"),
         ({"evaluation": {"networks": [{"name": "CLIP"}]}}, "'weights' is a required property"),
         ({"evaluation": {"categories": None}}, "None is not of type 'integer'"),

@@ -4,16 +4,21 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import h5py
+import nibabel as nib
 import numpy as np
 import pytest
 
 from nsdrecon import layout
+from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import read_manifest
 from s3_server import BUCKET, FaultProxy, S3Server
+from small_nsd import write_betas_hdf5
 from workflow_runs import copy_project, snakemake, started
 
+FAULTS = Path(__file__).parent / "faults"
 SUBJECT = "subj01"
 MANIFEST = "results/data/manifest.tsv"
 PART = 1 << 14
@@ -80,8 +85,8 @@ def project(tmp_path):
     return copy_project(tmp_path / "project")
 
 
-def assert_same(one, other):
-    for name in RESULTS:
+def assert_same(one, other, names=RESULTS):
+    for name in names:
         if name.endswith(".tsv"):
             assert (one / name).read_bytes() == (other / name).read_bytes()
             continue
@@ -130,6 +135,26 @@ def test_whole_stimulus_file_gives_the_same(simulated, server, project):
         assert (project / root / key).read_bytes() == (simulated / root / key).read_bytes()
 
 
+def test_voxels_by_ranges_give_the_same(simulated, server, project):
+    volume = nib.load(simulated / "resources/nsd" / SESSION).dataobj
+    key = layout.betas_key(SUBJECT, 1, extension="hdf5")
+    whole = write_betas_hdf5(project / "session.hdf5", np.asarray(volume)).read_bytes()
+    server.put(key, whole, part_size=1 << 20)
+    config = remote(server.url, volumes="ranges", format="hdf5")
+    betas = [name for name in RESULTS if "/betas/" in name]
+    done = run(project, *betas, "preflight", config=config)
+    assert done.returncode == 0, done.stderr
+    assert "is an estimate (3 times them)" in done.stderr
+    assert_same(simulated, project, betas)
+    (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")
+    (record,) = read_manifest(f"{voxels}.record.tsv")
+    assert record.source == f"s3://{BUCKET}/{key}"
+    assert project / record.file == voxels
+    assert checksums.matches(voxels, record.checksum)
+    assert list(voxels.parent.glob(".partial*")) == []
+    assert list(project.glob("resources/**/betas_session*")) == []
+
+
 def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project):
     root = simulated / "resources/nsd"
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
@@ -162,6 +187,59 @@ def test_killed_run_goes_on_where_it_was(simulated, server, project):
         assert done.returncode == 0, done.stderr
     assert path.read_bytes() == whole
     assert proxy.sent <= len(whole) - there * PART + PART
+
+
+def stopped_at(project, proxy, fault):
+    """A run that fetches a volume, and has come to a fault; what it fetches."""
+    config = remote(proxy.url)
+    config["nsd"]["keep_raw"] = True
+    target = f"resources/nsd/{SESSION}"
+    (project / "fault.txt").write_text(f"{fault} {target}")
+    overlays = ("config/demo.yaml", config)
+    process = started(project, target, overlays=overlays, PYTHONPATH=str(FAULTS))
+    wait_until((project / "waiting").exists)
+    return process, config, target
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def assert_nothing_is_fetched_again(simulated, project, proxy, config, target):
+    proxy.gets = 0
+    assert run(project, "--unlock", config=config).returncode == 0
+    done = run(project, target, config=config)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 steps (100%) done" in done.stderr
+    assert proxy.gets == 0
+    path = project / target
+    assert path.read_bytes() == (simulated / target).read_bytes()
+    assert path.stat().st_nlink == 1
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.record.tsv"}
+
+
+def test_file_that_got_its_name_just_before_a_kill_is_kept(simulated, server, project):
+    with FaultProxy(server.port) as proxy:
+        process, config, target = stopped_at(project, proxy, "named")
+        assert (project / target).exists()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert_nothing_is_fetched_again(simulated, project, proxy, config, target)
+
+
+def test_file_that_is_finished_after_snakemake_was_killed_is_kept(simulated, server, project):
+    with FaultProxy(server.port) as proxy:
+        process, config, target = stopped_at(project, proxy, "wait")
+        process.kill()
+        process.wait()
+        assert not (project / target).exists()
+        (project / "released").touch()
+        process.communicate()  # ends when the job does
+        assert (project / target).exists()
+        assert_nothing_is_fetched_again(simulated, project, proxy, config, target)
 
 
 def test_nothing_is_asked_of_the_server_before_the_terms_are_accepted(server, project):

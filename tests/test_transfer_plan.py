@@ -25,15 +25,17 @@ def test_sizes_come_from_the_bucket_and_what_is_removed_is_not_stored(tmp_path):
         "resources/nsd",
         {
             "all subjects": ["resources/nsd/plan/design", "test.h5"],
-            "subj01": ["resources/nsd/plan/session"],
+            "subj01": ["resources/nsd/plan/session", "ranges.h5"],
         },
         {"test.h5": 3},
         {"resources/nsd/plan/session": ("voxels.h5", 50)},
+        {"ranges.h5": 100},
     )
     assert list(plan) == [
         Planned("all subjects", "resources/nsd/plan/design", 10, 10),
         Planned("all subjects", "test.h5", 3 * 72, 3 * 72),
         Planned("subj01", "voxels.h5", 1000, 50),
+        Planned("subj01", "ranges.h5", 300, 100),
     ]
 
 

@@ -131,6 +131,17 @@ def test_interrupted_run_is_continued(proxy, tmp_path):
     assert proxy.sent <= 2 * ((len(SEEN) - done + 2) * IMAGE + 4 * ranges.BLOCK)
 
 
+def test_kill_between_the_last_two_steps(proxy, tmp_path, monkeypatch):
+    path = tmp_path / "stimuli.h5"
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN[:5], path)
+    assert (tmp_path / ".partial-stimuli.h5.journal").exists()
+    path.unlink()
+    download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN[:5], path)
+    assert_same_images(path, SEEN[:5])
+
+
 def test_images_already_here_are_kept_and_others_are_not_mistaken_for_them(proxy, tmp_path):
     path = tmp_path / "stimuli.h5"
     first = download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN, path)

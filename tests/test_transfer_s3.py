@@ -21,7 +21,8 @@ import pytest
 
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, parts, s3
-from nsdrecon.transfer.parts import PartialFile, TransferError
+from nsdrecon.transfer.manifest import read_manifest
+from nsdrecon.transfer.parts import PartialFile, TransferError, put_aside
 from nsdrecon.transfer.s3 import Bucket, download_s3
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
@@ -137,7 +138,7 @@ def test_flipped_bytes_are_found_and_only_their_parts_are_replaced(
     proxy.faults.extend(["ok", "flip", "ok", "flip"])
     download_s3(bucket(proxy.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
-    assert sum("fetches of part" in message for message in caplog.messages) == 2
+    assert sum("two fetches of" in message for message in caplog.messages) == 2
 
 
 def test_bytes_that_are_always_wrong_never_get_the_final_name(proxy, content, tmp_path):
@@ -206,7 +207,7 @@ def test_damage_on_disk_between_two_runs_is_noticed(proxy, content, tmp_path):
         file.seek(10)
         file.write(b"damage")
     with (tmp_path / ".partial-file.journal").open("a") as file:
-        file.write("12 0123")  # an entry cut short by a kill
+        file.write(f"{12 * PART} {12 * PART} 12")  # an entry cut short by a kill
     proxy.always, proxy.sent = "ok", 0
     download_s3(bucket(proxy.url), KEY, path)
     assert path.read_bytes() == content
@@ -246,6 +247,35 @@ def test_whole_file_is_not_fetched_again_and_a_damaged_one_is(proxy, content, tm
     download_s3(bucket(proxy.url), KEY, path)
     assert proxy.sent == SIZE
     assert path.read_bytes() == content
+
+
+def test_data_whose_record_cannot_be_written_are_kept(proxy, content, tmp_path):
+    path, table = tmp_path / "file", tmp_path / "record.tsv"
+    table.mkdir()
+    with pytest.raises(IsADirectoryError):
+        download_s3(bucket(proxy.url), KEY, path, record=table)
+    assert not path.exists()
+    table.rmdir()
+    proxy.sent = 0
+    record = download_s3(bucket(proxy.url), KEY, path, record=table)
+    assert proxy.sent == 0
+    assert path.read_bytes() == content
+    assert read_manifest(table) == [record]
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(("damaged", "fetched"), [(False, 0), (True, SIZE)])
+def test_file_put_aside_is_taken_back_if_it_is_whole(proxy, content, tmp_path, damaged, fetched):
+    path = tmp_path / "file"
+    path.write_bytes(content[:-1] + b"x" if damaged else content)
+    put_aside(path)
+    put_aside(path)
+    path.unlink()
+    put_aside(path)  # a run that got no further
+    download_s3(bucket(proxy.url), KEY, path)
+    assert proxy.sent == fetched
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -39,13 +39,16 @@ def snakemake(
 
 
 def started(
-    project: Path, *arguments: str, overlays: tuple[dict | str, ...] = ("config/demo.yaml",)
+    project: Path,
+    *arguments: str,
+    overlays: tuple[dict | str, ...] = ("config/demo.yaml",),
+    **variables: str,
 ) -> subprocess.Popen[str]:
     """The same, in a process group of its own that is still running."""
     return subprocess.Popen(
         snakemake_command(project, "--cores", "2", *arguments, overlays=overlays),
         cwd=project,
-        env=environment(),
+        env=environment() | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

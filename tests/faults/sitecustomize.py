@@ -3,7 +3,7 @@
 Every file that the workflow writes gets its final name by a rename. Each of them is noted in
 ``written.txt`` just before. Where ``fault.txt`` names a file, the job that is about to finish it
 stops there, once: ``fail`` raises an error, ``wait`` waits until somebody ends the job or writes
-``released``.
+``released``; ``named`` waits when the file has just got its name.
 """
 
 import time
@@ -16,14 +16,17 @@ def _replace_or_fault(self, target):
     if self.name.startswith(".partial-"):
         with Path("written.txt").open("a") as stream:
             stream.write(f"{Path(target).as_posix()}\n")
-        _fault(Path(target))
-    return _replace(self, target)
+        _fault(Path(target), ("fail", "wait"))
+    result = _replace(self, target)
+    if self.name.startswith(".partial-"):
+        _fault(Path(target), ("named",))
+    return result
 
 
-def _fault(target):
+def _fault(target, kinds):
     order = Path("fault.txt")
     kind, _, name = order.read_text().partition(" ") if order.exists() else ("", "", "")
-    if target.as_posix() != name:
+    if target.as_posix() != name or kind not in kinds:
         return
     order.unlink()
     if kind == "fail":

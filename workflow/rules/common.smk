@@ -53,10 +53,15 @@ def nsd(key):
     return f"{config['nsd']['root']}/{key}"
 
 
+def betas_key(subject, session):
+    """Key in the bucket of one session's betas."""
+    version, space, kind = (config["nsd"][name] for name in ("betas", "space", "format"))
+    return layout.betas_key(subject, session, version, space, kind)
+
+
 def nsd_betas(subject, session):
     """The volume of one session's betas."""
-    version, space, kind = (config["nsd"][name] for name in ("betas", "space", "format"))
-    return nsd(layout.betas_key(subject, session, version, space, kind))
+    return nsd(betas_key(subject, session))
 
 
 def nsd_roi(subject, roi):

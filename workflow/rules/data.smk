@@ -13,6 +13,14 @@ localrules:
     verify_data,
 
 
+# What a kill left between a file's name and Snakemake's note of it, Snakemake removes before the job.
+# Under a second name the job finds it, and has nothing to fetch.
+onstart:
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name in WHOLE_DOWNLOADS:
+            put_aside(job.output.file)
+
+
 if config["nsd"]["source"] == "simulated":
 
     rule simulate_experiment:
@@ -170,6 +178,35 @@ elif DOWNLOADS:
             script:
                 "../scripts/download_shared_stimuli.py"
 
+    if VOXELS_BY_RANGES:
+
+        localrules:
+            download_session_betas,
+
+        ruleorder: download_session_betas > session_betas
+
+        rule download_session_betas:
+            """The voxels of the mask in one session, out of the remote file."""
+            input:
+                mask=nsd_roi("{subject}", config["nsd"]["mask"]),
+                trials="results/{subject}/trials.tsv",
+            output:
+                file="results/{subject}/betas/sessions/{session}.h5",
+                record="results/{subject}/betas/sessions/{session}.h5.record.tsv",
+            log:
+                "logs/download_session_betas/{subject}_{session}.log",
+            conda:
+                "../envs/nsdrecon.yaml"
+            resources:
+                download=1,
+            params:
+                cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+                key=lambda wildcards: betas_key(wildcards.subject, wildcards.session),
+            message:
+                "Download the voxels of {wildcards.subject}, session {wildcards.session}"
+            script:
+                "../scripts/download_session_betas.py"
+
 
 if config["nsd"]["source"] != "simulated":
 
@@ -238,6 +275,7 @@ rule preflight:
     """How many GB will travel and be stored, before anything starts (a target to ask for)."""
     input:
         design=nsd(layout.DESIGN) if BY_RANGES else [],
+        masks=sorted(set(planned_ranges().values())),
     log:
         "logs/preflight.log",
     conda:
@@ -248,6 +286,7 @@ rule preflight:
         files=lambda wildcards: planned_files(),
         images=planned_images(),
         models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),
+        ranges=planned_ranges(),
         voxels=planned_voxels(),
     message:
         "Sizes of what will be downloaded"

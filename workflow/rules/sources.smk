@@ -1,13 +1,34 @@
 # What a run needs from outside: files of the data set and models, and the records of their downloads.
 import os
 
+from nsdrecon.errors import InputError
 from nsdrecon.transfer.catalogue import FILES
+from nsdrecon.transfer.parts import put_aside
 
 WEIGHTS = {".th", ".pt", ".pth", ".tar", ".safetensors"}
 DOWNLOADS = config["nsd"]["source"] == "s3"
 BY_RANGES = DOWNLOADS and config["nsd"]["stimuli"] == "ranges"
+VOXELS_BY_RANGES = DOWNLOADS and config["nsd"]["volumes"] == "ranges"
+# Rules whose job can use a file that is there already.
+WHOLE_DOWNLOADS = {
+    "download_nsd",
+    "download_session",
+    "download_shared_stimuli",
+    "download_train_stimuli",
+    "download_weights",
+}
 COCO_CAPTIONS = "resources/captions/coco.npy"
 COCO_ANNOTATIONS = f"resources/models/coco-annotations/{FILES['coco-annotations'].name}"
+
+if VOXELS_BY_RANGES and (config["nsd"]["format"] != "hdf5" or config["nsd"]["keep_raw"]):
+    raise InputError(
+        "nsd.volumes",
+        found="ranges, with nsd.format: {format} and nsd.keep_raw: {keep_raw}".format(
+            **config["nsd"]
+        ),
+        expected="hdf5, in which a voxel can be found, and no volumes to keep",
+        remedy="Set nsd.format: hdf5 and nsd.keep_raw: false, or nsd.volumes: whole.",
+    )
 
 # Jobs find every model on the disk; only download_repository asks the hub.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
@@ -23,8 +44,10 @@ def untracked(value):
     return lambda wildcards, output: value
 
 
-def session_volumes(subject):
-    """The volumes of all configured sessions of a subject."""
+def session_files(subject):
+    """What is downloaded of all configured sessions of a subject: volumes, or their voxels."""
+    if VOXELS_BY_RANGES:
+        return [f"results/{subject}/betas/sessions/{s:02d}.h5" for s in SESSIONS[subject]]
     return [nsd_betas(subject, session) for session in SESSIONS[subject]]
 
 
@@ -103,7 +126,7 @@ def records():
     if DOWNLOADS:
         fetched += shared_files()
         for subject in SUBJECTS:
-            fetched += [*subject_files(subject), *session_volumes(subject)]
+            fetched += [*subject_files(subject), *session_files(subject)]
     repositories = sum((folder_files(path) for path in folders if is_downloaded(path)), [])
     return [f"{path}.record.tsv" for path in fetched] + repositories
 
@@ -124,16 +147,16 @@ def own_captions():
 
 def temporary_files():
     """Downloads that are removed once they are used."""
-    if config["nsd"]["keep_raw"]:
+    if config["nsd"]["keep_raw"] or VOXELS_BY_RANGES:
         return []
-    return [path for subject in SUBJECTS for path in session_volumes(subject)]
+    return [path for subject in SUBJECTS for path in session_files(subject)]
 
 
 def planned_files():
     """What is downloaded of the data set, by whose it is."""
     if not DOWNLOADS:
         return {}
-    each = {subject: [*subject_files(subject), *session_volumes(subject)] for subject in SUBJECTS}
+    each = {subject: [*subject_files(subject), *session_files(subject)] for subject in SUBJECTS}
     return {"all subjects": shared_files(), **each}
 
 
@@ -145,9 +168,17 @@ def planned_images():
     return {"results/stimuli/test.h5": (None, None), **each}
 
 
+def planned_ranges():
+    """For each file of voxels by ranges, the mask."""
+    if not VOXELS_BY_RANGES:
+        return {}
+    mask = config["nsd"]["mask"]
+    return {path: nsd_roi(subject, mask) for subject in SUBJECTS for path in session_files(subject)}
+
+
 def planned_voxels():
     """For each volume that is removed after use, the file that stays, and its bytes if known."""
-    if config["nsd"]["keep_raw"]:
+    if config["nsd"]["keep_raw"] or VOXELS_BY_RANGES:
         return {}
     known = (config["nsd"]["mask"], config["nsd"]["space"]) == ("nsdgeneral", "func1pt8mm")
     return {

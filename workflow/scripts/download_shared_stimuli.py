@@ -3,7 +3,6 @@
 from nsdrecon.layout import STIMULI
 from nsdrecon.logs import job_log
 from nsdrecon.nsd import read_design
-from nsdrecon.transfer.manifest import write_manifest
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
@@ -11,6 +10,6 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     bucket = nsd_bucket(snakemake.params.cfg)
     design = read_design(snakemake.input.design)
     nsd_id = design.nsd_id[0, : design.n_shared]
-    record = download_stimuli_by_ranges(bucket, STIMULI, nsd_id, snakemake.output.file)
-    write_manifest(snakemake.output.record, [record])
+    file, table = snakemake.output.file, snakemake.output.record
+    record = download_stimuli_by_ranges(bucket, STIMULI, nsd_id, file, record=table)
     log.info("%d images, %d bytes", len(nsd_id), record.bytes)

@@ -3,13 +3,12 @@
 from nsdrecon.layout import STIMULI
 from nsdrecon.logs import job_log
 from nsdrecon.nsd import read_trials, split_ids
-from nsdrecon.transfer.manifest import write_manifest
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     bucket = nsd_bucket(snakemake.params.cfg)
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
-    record = download_stimuli_by_ranges(bucket, STIMULI, nsd_id, snakemake.output.file)
-    write_manifest(snakemake.output.record, [record])
+    file, table = snakemake.output.file, snakemake.output.record
+    record = download_stimuli_by_ranges(bucket, STIMULI, nsd_id, file, record=table)
     log.info("%d images, %d bytes", len(nsd_id), record.bytes)

@@ -4,7 +4,7 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import job_log
 from nsdrecon.transfer.catalogue import FILES
 from nsdrecon.transfer.https import download_https
-from nsdrecon.transfer.manifest import recorded_checksum, write_manifest
+from nsdrecon.transfer.manifest import recorded_checksum
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     model, file = snakemake.wildcards.model, snakemake.wildcards.file
@@ -13,9 +13,9 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         raise InputError(
             "models", found=f"{model}/{file}", expected=f"a file of your own or {known}"
         )
-    path, record = snakemake.output.file, snakemake.output.record
+    path, table = snakemake.output.file, snakemake.output.record
     # Without a published checksum, the one of the first download is the one to expect.
-    first = (recorded_checksum(record, path) or "").removeprefix("sha256:")
-    found = download_https(FILES[model].url, path, sha256=FILES[model].sha256 or first or None)
-    write_manifest(record, [found])
-    log.info("%d bytes, %s", found.bytes, found.checksum)
+    first = (recorded_checksum(table, path) or "").removeprefix("sha256:")
+    expected = FILES[model].sha256 or first or None
+    record = download_https(FILES[model].url, path, sha256=expected, record=table)
+    log.info("%d bytes, %s", record.bytes, record.checksum)

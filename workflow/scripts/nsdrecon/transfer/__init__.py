@@ -6,6 +6,8 @@ s3
     Objects of a bucket (NSD's, or a mirror of it).
 ranges
     The images of a few subjects out of the remote stimulus file.
+chunks
+    The voxels of a mask out of a session's remote HDF5 file.
 https
     Single files from a web server.
 catalogue

@@ -19,7 +19,6 @@ from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
     Part,
-    PartialFile,
     Patience,
     TransferError,
     Unreachable,
@@ -27,6 +26,7 @@ from nsdrecon.transfer.parts import (
     persist,
     read_chunks,
     split,
+    taken_back,
 )
 
 logger = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ def download_https(
     path: str | Path,
     *,
     sha256: str | None = None,
+    record: str | Path | None = None,
     own_server: bool = False,
     workers: int = WORKERS,
     patience: float = PATIENCE,
@@ -191,6 +192,8 @@ def download_https(
     sha256
         Its SHA-256, or the first 8 digits or more of it. Without it the length is checked, TLS
         vouches for the bytes, and the SHA-256 is recorded for later checks.
+    record
+        Table to write the record to, before the file gets its name.
     own_server
         Whether plain HTTP is allowed.
     workers
@@ -214,30 +217,40 @@ def download_https(
     """
     path = Path(path)
     checksum = sha256 and f"sha256:{sha256.lower()}"
-    found = checksums.compute(path, "sha256") if checksum and path.is_file() else ""
-    if checksum and checksums.fits(found, checksum):
-        logger.info("%s: %s is whole", url, path)
-        return record_of(path, url, found)
-    web = WebFile(url, own_server=own_server, workers=workers, patience=patience, timeout=timeout)
-    if not checksum and path.is_file() and path.stat().st_size == web.size:
-        logger.info("%s: %s has its length", url, path)
-        return record_of(path, url)
+    access = {
+        "own_server": own_server,
+        "workers": workers,
+        "patience": patience,
+        "timeout": timeout,
+    }
+    web = None if checksum else WebFile(url, **access)
+    found = ""
 
-    def intact(file: PartialFile) -> bool:
+    def is_whole(data: Path) -> bool:
         nonlocal found
-        found = checksums.compute(file.data, "sha256")
+        if not checksum and data.stat().st_size != web.size:
+            return False
+        found = checksums.compute(data, "sha256")
         return checksum is None or checksums.fits(found, checksum)
 
+    def conclude(data: Path) -> Record:
+        return record_of(path, url, found, data=data, table=record)
+
+    there = taken_back(path, is_whole, conclude)
+    if there:
+        return there
+    web = web or WebFile(url, **access)
+
     parts = split(web.size, PART_SIZE) if web.takes_ranges else [Part(0, 0, web.size)]
-    fetch_file(
+    return fetch_file(
         web,
         path,
         parts,
         identity={"url": url, "size": web.size, "etag": web.etag, "parts": len(parts)},
         checksum=checksum,
-        intact=intact,
+        intact=lambda file: is_whole(file.data),
+        conclude=conclude,
         workers=workers,
         patience=patience,
         twice=checksum is None and not url.startswith("https://"),
     )
-    return record_of(path, url, found)

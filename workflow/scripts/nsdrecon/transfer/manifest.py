@@ -54,15 +54,37 @@ class Damage:
     expected: str
 
 
-def record_of(path: str | Path, source: str, checksum: str | None = None) -> Record:
+def record_of(
+    path: str | Path,
+    source: str,
+    checksum: str | None = None,
+    *,
+    data: Path | None = None,
+    table: str | Path | None = None,
+) -> Record:
     """The record of a file that is there.
 
-    Without a checksum its SHA-256 is computed: what is not published is recorded on first use.
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Where it came from.
+    checksum
+        Without one, its SHA-256 is computed: what is not published is recorded on first use.
+    data
+        Where its bytes are, if it does not have its name yet.
+    table
+        Where to write the record, if anywhere.
     """
-    status = Path(path).stat()
+    data = data or Path(path)
+    status = data.stat()
     when = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
-    checksum = checksum or checksums.compute(path, "sha256")
-    return Record(str(path), status.st_size, checksum, source, when)
+    checksum = checksum or checksums.compute(data, "sha256")
+    record = Record(str(path), status.st_size, checksum, source, when)
+    if table is not None:
+        write_manifest(table, [record])
+    return record
 
 
 def write_manifest(path: str | Path, records: Iterable[Record]) -> None:

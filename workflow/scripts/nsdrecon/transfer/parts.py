@@ -37,7 +37,8 @@ CHUNK = 1 << 18
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 AGREEMENT_ATTEMPTS = 5
-ENTRY = re.compile(r"(\d+) ([0-9a-f]{32})")
+ENTRY = re.compile(r"(\d+) (\d+) (\d+) ([0-9a-f]{32})")
+VERIFIERS = 4
 
 
 class TransferError(RuntimeError):
@@ -62,6 +63,9 @@ class Part:
     source: int
     target: int
     length: int
+
+    def __str__(self) -> str:
+        return f"{self.length} bytes from {self.source}"
 
 
 class Source(Protocol):
@@ -176,10 +180,15 @@ class PartialFile:
     path
         The final name.
     identity
-        What is fetched (size, version, layout of the parts, ...), as JSON values. Data left by a
-        run with another identity are discarded.
+        What is fetched (size, version, ...), as JSON values. Data left by a run with another
+        identity are discarded.
     create
         Fills the empty file at a path to its full size.
+
+    Attributes
+    ----------
+    md5
+        MD5 of each complete part.
 
     Raises
     ------
@@ -189,11 +198,10 @@ class PartialFile:
 
     def __init__(self, path: str | Path, identity: object, create: Callable[[Path], None]) -> None:
         self.path = Path(path)
-        self.data = self.path.with_name(f".partial-{self.path.name}")
-        self.journal = self.data.with_name(f"{self.data.name}.journal")
+        self.data, self.journal = _partial(self.path)
         self.identity = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         self.create = create
-        self.md5: dict[int, str] = {}
+        self.md5: dict[Part, str] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> PartialFile:
@@ -203,6 +211,7 @@ class PartialFile:
             try:
                 self._claim()
                 self._read_journal()
+                self._keep_intact()
             except BaseException:
                 os.close(self._file)
                 raise
@@ -210,17 +219,6 @@ class PartialFile:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
-
-    def keep_intact(self, parts: Sequence[Part], workers: int) -> None:
-        """Of the parts in the journal keep those whose bytes on disk still have their MD5."""
-        listed = [index for index in self.md5 if index < len(parts)]
-        with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(lambda index: self._md5_on_disk(parts[index]), listed))
-        self.md5 = {
-            index: md5 for index, md5 in zip(listed, found, strict=True) if md5 == self.md5[index]
-        }
-        with self._disk_errors():
-            self._write_journal()
 
     def write(self, offset: int, data: bytes) -> None:
         """Write bytes at an offset (from any thread)."""
@@ -230,21 +228,26 @@ class PartialFile:
                 written = os.pwrite(self._file, view, offset)
                 view, offset = view[written:], offset + written
 
-    def finish(self, index: int, md5: str) -> None:
+    def finish(self, part: Part, md5: str) -> None:
         """Enter a part as complete (from any thread)."""
         with (
             self._lock,
             self._disk_errors(),
             self.journal.open("a", encoding="ascii") as journal,
         ):
-            journal.write(f"{index} {md5}\n")
-            self.md5[index] = md5
+            journal.write(_entry(part, md5))
+            self.md5[part] = md5
+
+    def share(self) -> None:
+        """Let readers that lock a file, as HDF5 does, open the data; still one process fetches."""
+        if not self._lock_file(fcntl.LOCK_SH):
+            raise self._taken()
 
     def commit(self) -> None:
         """Give the file its final name.
 
-        Do this last, checksums included: a file that a kill leaves between its name and the end of
-        the job is taken by Snakemake for damaged, removed and fetched again.
+        Do this last, checksums and records included: when a job fails, Snakemake removes its files,
+        but does not know of those that do not have their names yet.
         """
         with self._disk_errors():
             os.fsync(self._file)
@@ -257,42 +260,56 @@ class PartialFile:
         self.data.unlink()
 
     def _claim(self) -> None:
+        # Another process may have given the file its final name before we had the lock.
+        if not (
+            self._lock_file(fcntl.LOCK_EX)
+            and self.data.exists()
+            and os.path.samestat(os.fstat(self._file), self.data.stat())
+        ):
+            raise self._taken()
+
+    def _lock_file(self, kind: int) -> bool:
+        """Whether the lock is ours, or there are no locks on this file system."""
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            taken = True
+            return False
         except OSError as error:
             logger.warning("%s: no locks on this file system (%s)", self.data, error)
-            taken = False
-        else:
-            # Another process may have given the file its final name before we had the lock.
-            ours = os.fstat(self._file)
-            taken = not (self.data.exists() and os.path.samestat(ours, self.data.stat()))
-        if taken:
-            raise InputError(
-                self.path,
-                found="another process that is fetching it",
-                expected="one process a file",
-                remedy="Wait for it, or stop it.",
-            )
+        return True
+
+    def _taken(self) -> InputError:
+        return InputError(
+            self.path,
+            found="another process that is fetching it",
+            expected="one process a file",
+            remedy="Wait for it, or stop it.",
+        )
 
     def _read_journal(self) -> None:
-        if self.journal.exists():
+        # A kill between the last two steps of `commit` leaves the journal alone.
+        if self.journal.exists() and os.fstat(self._file).st_size:
             lines = self.journal.read_text("ascii", errors="replace").splitlines()
             if lines[:1] == [self.identity]:
                 entries = filter(None, map(ENTRY.fullmatch, lines[1:]))
-                self.md5 = {int(entry[1]): entry[2] for entry in entries}
+                self.md5 = {Part(*map(int, entry.groups()[:3])): entry[4] for entry in entries}
                 return
             logger.info("%s: what is there belongs to another version, starting anew", self.data)
-            self.journal.unlink()
+        self.journal.unlink(missing_ok=True)
         os.ftruncate(self._file, 0)
         self.create(self.data)
-        self._write_journal()
 
-    def _write_journal(self) -> None:
-        lines = [self.identity, *(f"{index} {md5}" for index, md5 in self.md5.items())]
+    def _keep_intact(self) -> None:
+        """Of the parts in the journal keep those whose bytes on disk still have their MD5."""
+        listed = list(self.md5)
+        with ThreadPoolExecutor(VERIFIERS) as pool:
+            found = list(pool.map(self._md5_on_disk, listed))
+        self.md5 = {
+            part: md5 for part, md5 in zip(listed, found, strict=True) if md5 == self.md5[part]
+        }
         fresh = self.journal.with_name(f"{self.journal.name}.new")
-        fresh.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        lines = [f"{self.identity}\n", *(_entry(part, md5) for part, md5 in self.md5.items())]
+        fresh.write_text("".join(lines), encoding="ascii")
         fresh.replace(self.journal)
 
     def _md5_on_disk(self, part: Part) -> str:
@@ -312,6 +329,67 @@ class PartialFile:
             raise disk_full(self.path, error.strerror) from error
 
 
+def _entry(part: Part, md5: str) -> str:
+    return f"{part.source} {part.target} {part.length} {md5}\n"
+
+
+def put_aside(path: str | Path) -> None:
+    """Give a file, if it is there, a second name: `taken_back` finds it when it was removed."""
+    path = Path(path)
+    if not path.is_file():
+        return
+    aside = _aside(path)
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(path)
+    except OSError as error:
+        logger.warning("%s: no second name on this file system (%s)", path, error)
+
+
+def taken_back(
+    path: Path, is_whole: Callable[[Path], bool], conclude: Callable[[Path], T]
+) -> T | None:
+    """Use the file that is there already, under its name or put aside; otherwise forget it.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    is_whole
+        Whether a file is what is wanted.
+    conclude
+        What is to be done with it before it gets its name.
+
+    Returns
+    -------
+    What ``conclude`` returned; None if there is no such file.
+    """
+    aside = _aside(path)
+    for there in (path, aside):
+        if there.is_file() and is_whole(there):
+            logger.info("%s: is whole", there)
+            concluded = conclude(there)
+            there.replace(path)
+            break
+    else:
+        concluded = None
+    aside.unlink(missing_ok=True)
+    data, journal = _partial(path)
+    if not data.exists():  # a kill just after the file got its name leaves the journal
+        journal.unlink(missing_ok=True)
+    return concluded
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".aside-{path.name}")
+
+
+def _partial(path: Path) -> tuple[Path, Path]:
+    """Names of what is there of a file that is not complete, and of the journal."""
+    data = path.with_name(f".partial-{path.name}")
+    return data, data.with_name(f"{data.name}.journal")
+
+
 def disk_full(path: Path, found: str, needed: int | None = None) -> InputError:
     """The error for a disk without room."""
     return InputError(
@@ -323,7 +401,7 @@ def disk_full(path: Path, found: str, needed: int | None = None) -> InputError:
 
 
 class Fetch:
-    """Fetching the parts of a file.
+    """Fetching parts of a file.
 
     Parameters
     ----------
@@ -332,7 +410,7 @@ class Fetch:
     partial
         The open file they go to.
     parts
-        The parts the file is made of.
+        What is to be fetched: all parts of the file, or those of one stage.
     workers
         Concurrent requests.
     patience
@@ -368,9 +446,8 @@ class Fetch:
         TransferError
             If the source fails for longer than the patience lasts.
         """
-        self.partial.keep_intact(self.parts, self.workers)
-        missing = [index for index in range(len(self.parts)) if index not in self.partial.md5]
-        needed = sum(self.parts[index].length for index in missing)
+        missing = [part for part in self.parts if part not in self.partial.md5]
+        needed = sum(part.length for part in missing)
         free = shutil.disk_usage(self.partial.path.parent).free
         if needed > free:
             raise disk_full(self.partial.path, f"{free / 1e9:.3f} GB free", needed)
@@ -403,12 +480,12 @@ class Fetch:
             Whether it became intact.
         """
         logger.warning("%s: wrong checksum, comparing with a second fetch", self.source.label)
-        with closing(self._concurrently(range(len(self.parts)), self._read)) as compared:
-            for index, md5 in compared:
-                if md5 == self.partial.md5[index]:
+        with closing(self._concurrently(self.parts, self._read)) as compared:
+            for part, md5 in compared:
+                if md5 == self.partial.md5[part]:
                     continue
-                logger.warning("%s: two fetches of part %d differ", self.source.label, index)
-                self._fetch(index, threading.Event(), twice=True)
+                logger.warning("%s: two fetches of %s differ", self.source.label, part)
+                self._fetch(part, threading.Event(), twice=True)
                 if intact():
                     return True
         return False
@@ -419,11 +496,11 @@ class Fetch:
         return sum(part.length for part in self.parts)
 
     def _concurrently(
-        self, indices: Sequence[int], one: Callable[..., str]
-    ) -> Iterator[tuple[int, str]]:
-        """Index and MD5 of each part, in the order they complete; one bar counts their bytes."""
+        self, parts: Sequence[Part], one: Callable[..., str]
+    ) -> Iterator[tuple[Part, str]]:
+        """Each part and its MD5, in the order they complete; one bar counts their bytes."""
         stop, lock = threading.Event(), threading.Lock()
-        here = self.total - sum(self.parts[index].length for index in indices)
+        here = self.total - sum(part.length for part in parts)
         bar = progress(
             description=self.partial.path.name,
             total=self.total,
@@ -437,7 +514,7 @@ class Fetch:
                 bar.update(n)
 
         with bar, ThreadPoolExecutor(self.workers) as pool:
-            futures = {pool.submit(one, index, stop, arrived): index for index in indices}
+            futures = {pool.submit(one, part, stop, arrived): part for part in parts}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
@@ -447,25 +524,25 @@ class Fetch:
 
     def _fetch(
         self,
-        index: int,
+        part: Part,
         stop: threading.Event,
         arrived: Callable[[int], None] | None = None,
         twice: bool = False,
     ) -> str:
         """Write a part to the file and enter it as complete; its MD5."""
-        md5 = self._read(index, stop, arrived, write=True)
+        md5 = self._read(part, stop, arrived, write=True)
         if twice or self.twice:
-            md5 = self._agree(index, stop, md5)
-        self.partial.finish(index, md5)
+            md5 = self._agree(part, stop, md5)
+        self.partial.finish(part, md5)
         return md5
 
-    def _agree(self, index: int, stop: threading.Event, md5: str) -> str:
+    def _agree(self, part: Part, stop: threading.Event, md5: str) -> str:
         """Fetch a part again until two fetches in a row agree; their MD5."""
         for _ in range(AGREEMENT_ATTEMPTS):
-            if self._read(index, stop) == md5:
+            if self._read(part, stop) == md5:
                 return md5
-            logger.warning("%s: two fetches of part %d differ", self.source.label, index)
-            md5 = self._read(index, stop, write=True)
+            logger.warning("%s: two fetches of %s differ", self.source.label, part)
+            md5 = self._read(part, stop, write=True)
         raise TransferError(
             f"{self.source.label}: no two of {AGREEMENT_ATTEMPTS} fetches of the same bytes "
             "agree. Use HTTPS, or find what damages the data on the way."
@@ -473,13 +550,13 @@ class Fetch:
 
     def _read(
         self,
-        index: int,
+        part: Part,
         stop: threading.Event,
         arrived: Callable[[int], None] | None = None,
         write: bool = False,
     ) -> str:
         """Read a part, continuing it where it breaks off; its MD5."""
-        part, got, md5 = self.parts[index], 0, new_md5()
+        got, md5 = 0, new_md5()
         patience = Patience(self.patience, self.source.label, stop)
         while got < part.length:
             try:
@@ -508,10 +585,11 @@ def fetch_file(
     identity: object,
     checksum: str | None,
     intact: Callable[[PartialFile], bool],
+    conclude: Callable[[Path], T],
     workers: int,
     patience: float,
     twice: bool,
-) -> None:
+) -> T:
     """Fetch a whole file and give it its name if it is intact.
 
     Parameters
@@ -524,6 +602,12 @@ def fetch_file(
         What the file should have, for the error.
     intact
         Whether the complete file is as it should be.
+    conclude
+        What is to be done with the data before they get their name.
+
+    Returns
+    -------
+    What ``conclude`` returned.
 
     Raises
     ------
@@ -545,7 +629,9 @@ def fetch_file(
                 expected=checksum,
                 remedy="What is at the source is not what was expected there.",
             )
+        concluded = conclude(file.data)
         file.commit()
+    return concluded
 
 
 class _Stopped(Exception):

@@ -12,6 +12,7 @@ import pandas as pd
 from nsdrecon.errors import InputError, listing
 from nsdrecon.layout import STIMULI
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
+from nsdrecon.transfer.chunks import OVERHEAD
 from nsdrecon.transfer.https import WebFile
 from nsdrecon.transfer.ranges import remote_layout
 from nsdrecon.transfer.s3 import Bucket
@@ -49,6 +50,7 @@ def nsd_plan(
     files: Mapping[str, Collection[str]],
     images: Mapping[str, int],
     voxels: Mapping[str, tuple[str, int]],
+    ranges: Mapping[str, int],
 ) -> Iterator[Planned]:
     """The files of the data set that a run needs, with their sizes in the bucket.
 
@@ -64,12 +66,17 @@ def nsd_plan(
         How many images of the stimulus file go to each path that is filled by ranges.
     voxels
         For each volume that is removed after its use: the file that stays, and its bytes.
+    ranges
+        Bytes of each file of voxels that is filled by ranges. What travels for them, with the index
+        and gaps, is estimated.
     """
+    if ranges:
+        logger.info("what travels for voxels by ranges is an estimate (%d times them)", OVERHEAD)
     objects = {
         path: PurePosixPath(path).relative_to(root).as_posix()
         for paths in files.values()
         for path in paths
-        if path not in images
+        if path not in images and path not in ranges
     }
     sizes = bucket.sizes(objects.values())
     image_bytes = remote_layout(bucket, STIMULI).image_bytes if images else 0
@@ -78,6 +85,8 @@ def nsd_plan(
             if path in images:
                 size = images[path] * image_bytes
                 yield Planned(group, path, size, size)
+            elif path in ranges:
+                yield Planned(group, path, OVERHEAD * ranges[path], ranges[path])
             else:
                 size = sizes[objects[path]]
                 yield Planned(group, *_kept(path, size, voxels))

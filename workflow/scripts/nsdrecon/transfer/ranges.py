@@ -20,7 +20,6 @@ import numpy as np
 
 from nsdrecon import store
 from nsdrecon.errors import InputError, listing
-from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Fetch,
@@ -30,6 +29,7 @@ from nsdrecon.transfer.parts import (
     Patience,
     Source,
     persist,
+    taken_back,
 )
 from nsdrecon.transfer.s3 import Bucket, ObjectSource, RemoteObject
 
@@ -216,6 +216,7 @@ def download_stimuli_by_ranges(
     path: str | Path,
     *,
     dataset: str = "imgBrick",
+    record: str | Path | None = None,
 ) -> Record:
     """Fetch some images of the remote stimulus file into a local HDF5 file.
 
@@ -239,6 +240,8 @@ def download_stimuli_by_ranges(
         The local file.
     dataset
         Name of the remote dataset.
+    record
+        Table to write the record to, before the file gets its name.
 
     Returns
     -------
@@ -258,10 +261,13 @@ def download_stimuli_by_ranges(
     if not len(nsd_id):
         raise InputError(path, found="no nsd_id", expected="at least one image")
     remote = bucket.describe(key)
-    label = f"{remote.label} ({len(nsd_id)} images)"
-    if _holds(path, remote, nsd_id):
-        logger.info("%s: %s is whole", label, path)
-        return record_of(path, remote.label)
+
+    def conclude(data: Path) -> Record:
+        return record_of(path, remote.label, data=data, table=record)
+
+    there = taken_back(path, lambda data: _holds(data, remote, nsd_id), conclude)
+    if there:
+        return there
     origin = _read_layout(bucket, remote, dataset, nsd_id)
     identity = {"etag": remote.etag, "dataset": dataset, "nsd_id": nsd_id.tolist()}
     create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
@@ -277,9 +283,9 @@ def download_stimuli_by_ranges(
             patience=bucket.patience,
             twice=not bucket.encrypted,
         ).run()
-        checksum = checksums.compute(file.data, "sha256")
+        concluded = conclude(file.data)
         file.commit()
-    return record_of(path, remote.label, checksum)
+    return concluded
 
 
 def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Layout:
@@ -334,8 +340,6 @@ def _create(path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: Remo
 
 def _holds(path: Path, remote: RemoteObject, nsd_id: np.ndarray) -> bool:
     """Whether a file has these images of this version of the object."""
-    if not path.is_file():
-        return False
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get("etag") == remote.etag and np.array_equal(

@@ -43,6 +43,7 @@ from nsdrecon.transfer.parts import (
     persist,
     read_chunks,
     split,
+    taken_back,
 )
 
 logger = logging.getLogger(__name__)
@@ -277,7 +278,7 @@ class Bucket:
         return InputError(label, found=found, expected=expected, remedy=remedy)
 
 
-def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
+def nsd_bucket(settings: Mapping[str, object], workers: int = WORKERS) -> Bucket:
     """The bucket of NSD, for those who accepted its terms.
 
     Parameters
@@ -285,6 +286,8 @@ def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
     settings
         ``nsd.terms_accepted`` and ``nsd.s3`` (bucket, endpoint, region, anonymous, profile) of the
         configuration.
+    workers
+        Concurrent requests.
 
     Raises
     ------
@@ -293,7 +296,7 @@ def nsd_bucket(settings: Mapping[str, object]) -> Bucket:
     """
     require_terms(settings["nsd.terms_accepted"])
     server = dict(settings["nsd.s3"])
-    return Bucket(server.pop("bucket"), **server)
+    return Bucket(server.pop("bucket"), **server, workers=workers)
 
 
 class ObjectSource:
@@ -323,7 +326,14 @@ class ObjectSource:
             raise self.bucket.explain(self.remote.key, error) from error
 
 
-def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | None = None) -> Record:
+def download_s3(
+    bucket: Bucket,
+    key: str,
+    path: str | Path,
+    *,
+    sha256: str | None = None,
+    record: str | Path | None = None,
+) -> Record:
     """Fetch an object to a file, whole and verified.
 
     What an interrupted run left is used. A file that is there already and has the object's
@@ -339,6 +349,8 @@ def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | Non
         The file.
     sha256
         Its SHA-256, where known; otherwise the object's ETag is recomputed.
+    record
+        Table to write the record to, before the file gets its name.
 
     Returns
     -------
@@ -356,9 +368,13 @@ def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | Non
     path = Path(path)
     remote = bucket.describe(key)
     checksum = f"sha256:{sha256.lower()}" if sha256 else remote.checksum
-    if path.is_file() and _is_whole(path, remote.size, checksum):
-        logger.info("%s: %s is whole", remote.label, path)
-        return record_of(path, remote.label, checksum)
+
+    def conclude(data: Path) -> Record:
+        return record_of(path, remote.label, checksum, data=data, table=record)
+
+    there = taken_back(path, lambda data: _is_whole(data, remote.size, checksum), conclude)
+    if there:
+        return there
     part_size = _part_size(remote)
     parts = split(remote.size, part_size)
 
@@ -366,22 +382,22 @@ def download_s3(bucket: Bucket, key: str, path: str | Path, *, sha256: str | Non
         if checksum is None:
             return True
         if checksum == f"etag-{part_size}:{remote.etag}":
-            md5s = [file.md5[index] for index in range(len(parts))]
+            md5s = [file.md5[part] for part in parts]
             return checksums.of_parts(md5s) == remote.etag
         return checksums.matches(file.data, checksum)
 
-    fetch_file(
+    return fetch_file(
         ObjectSource(bucket, remote),
         path,
         parts,
         identity={"size": remote.size, "etag": remote.etag, "part_size": part_size},
         checksum=checksum,
         intact=intact,
+        conclude=conclude,
         workers=bucket.workers,
         patience=bucket.patience,
         twice=checksum is None and not bucket.encrypted,
     )
-    return record_of(path, remote.label, checksum)
 
 
 def _part_size(remote: RemoteObject) -> int:
