@@ -78,12 +78,13 @@ def approximate_correlations(x: Rows, y: Rows) -> tuple[np.ndarray, np.ndarray]:
         one, other = left.block(columns, generator), right.block(columns, generator)
         sums += torch._int_mm(one, other.T).numpy()
     correlation = sums * left.step[:, None] * right.step / n_features
-    # Feature k adds e_k y_k + x_k f_k + e_k f_k, of mean 0, with rounding errors e and f that span
-    # a step each: together at most step_x |y_k| + step_y |x_k| + 2 step_x step_y. Hoeffding's bound
-    # grows with the root of the sum of the spans' squares, and for standardised rows that is at
-    # most sqrt(n) (step_x + step_y + 2 step_x step_y).
-    span = left.step[:, None] + right.step + 2 * np.outer(left.step, right.step)
-    return correlation, span * math.sqrt(math.log(2 / _CHANCE) / 2 / n_features)
+    # Feature k adds e_k y_k + x_k f_k + e_k f_k, with rounding errors e and f of mean 0 that span a
+    # step each. The sum of the first two, all independent, is sub-Gaussian as in Hoeffding's proof,
+    # of variance n (step_x^2 + step_y^2) / 4 for standardised rows; whatever e is, so is that of
+    # the third, of variance n (step_x step_y)^2 / 4. Each may exceed its bound by half the chance.
+    one, other = left.step[:, None], right.step
+    deviations = np.hypot(one, other) + one * other
+    return correlation, deviations * math.sqrt(math.log(4 / _CHANCE) / 2 / n_features)
 
 
 class _Rounded:
@@ -95,21 +96,24 @@ class _Rounded:
         least, largest = (end.double().numpy() for end in ends)
         step = np.maximum(largest - rows.mean, rows.mean - least) / _LARGEST
         self.step = step / rows.deviation
-        factor, offset = 1 / step, 128 - rows.mean / step
         self._factor, self._offset = (
-            torch.from_numpy(numbers[:, None]).float() for numbers in (factor, offset)
+            torch.from_numpy(numbers[:, None]).float() for numbers in (1 / step, -rows.mean / step)
         )
+        n_columns = min(_FEATURES, rows.values.shape[1])
+        self._block = torch.empty(len(rows.values) * n_columns, dtype=torch.int8)
 
     def block(self, columns: slice, generator: torch.Generator) -> torch.Tensor:
-        """Some columns, int8. All rows of a table share the random numbers of a feature."""
+        """Some columns, int8, until the next are asked for.
+
+        All rows of a table share the random numbers of a feature.
+        """
         values = self._values[:, columns]
         chances = torch.rand(values.shape[1], generator=generator)
-        rounded = torch.empty(values.shape, dtype=torch.uint8)
+        block = self._block[: values.numel()].view(values.shape)
         n_rows = max(1, _ELEMENTS // len(chances))
         for start in range(0, len(values), n_rows):
             rows = slice(start, start + n_rows)
             scaled = torch.addcmul(chances, values[rows], self._factor[rows])
             scaled += self._offset[rows]
-            rounded[rows] = scaled  # above 0, so that cutting off the fraction rounds down
-        rounded ^= 128  # from 0 .. 255 to -128 .. 127
-        return rounded.view(torch.int8)
+            block[rows] = scaled.floor_()
+        return block

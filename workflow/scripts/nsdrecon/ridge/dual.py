@@ -64,10 +64,11 @@ def gram_matrix(blocks: Iterable[torch.Tensor]) -> torch.Tensor:
     -------
     Shape (n_samples, n_samples), float64, where the blocks are.
     """
-    products = (product(block, block.T) for block in blocks)
-    gram = next(products).double()
-    for part in products:
-        gram += part
+    blocks = iter(blocks)
+    first = next(blocks)
+    gram = product(first, first.T).double()
+    for block in blocks:
+        gram += product(block, block.T)
     return gram
 
 
