@@ -129,7 +129,11 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
     trials = f"{folder}/trials.tsv"
     yield Job(
         "session_betas",
-        {"betas": f"{folder}/betas.nii.gz", "mask": f"{folder}/mask.nii.gz", "trials": trials},
+        {
+            "betas": f"{folder}/betas.nii.gz",
+            "mask": f"{folder}/mask.nii.gz",
+            "design": f"{folder}/design.mat",
+        },
         [f"{folder}/session.h5"],
         wildcards={"subject": "subj01", "session": "01"},
     )

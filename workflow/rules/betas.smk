@@ -30,7 +30,8 @@ rule session_betas:
     input:
         betas=nsd_betas("{subject}", "{session}"),
         mask=nsd_roi("{subject}", config["nsd"]["mask"]),
-        trials="results/{subject}/trials.tsv",
+        # Not the table of all trials: with another session added, this one is not read again.
+        design=nsd(layout.DESIGN),
     output:
         "results/{subject}/betas/sessions/{session}.h5",
     log:

@@ -189,7 +189,7 @@ elif DOWNLOADS:
             """The voxels of the mask in one session, out of the remote file."""
             input:
                 mask=nsd_roi("{subject}", config["nsd"]["mask"]),
-                trials="results/{subject}/trials.tsv",
+                design=nsd(layout.DESIGN),
             output:
                 file="results/{subject}/betas/sessions/{session}.h5",
                 record="results/{subject}/betas/sessions/{session}.h5.record.tsv",

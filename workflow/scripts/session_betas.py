@@ -2,14 +2,15 @@
 
 from nsdrecon.betas import extract_session
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials
+from nsdrecon.nsd import read_design, trial_table
 
 with job_log(snakemake.log[0], snakemake.rule):
+    subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)
     extract_session(
         snakemake.input.betas,
         snakemake.input.mask,
-        read_trials(snakemake.input.trials),
-        snakemake.wildcards.subject,
-        int(snakemake.wildcards.session),
+        trial_table(read_design(snakemake.input.design), subject, [session]),
+        subject,
+        session,
         snakemake.output[0],
     )
