@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
@@ -92,13 +93,12 @@ class Targets:
             If a latent is not finite; the image is named.
         """
         parts = [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
-        with open_h5(self.path) as file:
-            read = (self._read(file, columns) for columns in parts)
+        with (
+            open_h5(self.path) as file,
+            closing(_ahead((columns, self._read(file, columns)) for columns in parts)) as read,
+        ):
             for columns, latents in progress(
-                _ahead(zip(parts, read, strict=True)),
-                description=description,
-                total=len(parts),
-                unit="block",
+                read, description=description, total=len(parts), unit="block"
             ):
                 yield _centre(columns, torch.from_numpy(latents).to(device))
 
@@ -110,7 +110,7 @@ class Targets:
         return latents
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """The same items, each made while the one before it is worked on."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
