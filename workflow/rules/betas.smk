@@ -1,11 +1,6 @@
 # From raw session volumes to the mean response of each image.
 
 
-localrules:
-    trials,
-    session_betas,
-
-
 rule trials:
     """Which image was shown in each trial of the used sessions, and its split."""
     input:
@@ -14,13 +9,12 @@ rule trials:
         "results/{subject}/trials.tsv",
     log:
         "logs/trials/{subject}.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("trials"),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
-    message:
-        "Trial table of {wildcards.subject}"
     script:
         "../scripts/trials.py"
 
@@ -38,16 +32,14 @@ rule session_betas:
         "logs/session_betas/{subject}_{session}.log",
     benchmark:
         "results/benchmarks/session_betas/{subject}_{session}.tsv"
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(500),
         runtime=scaled(10),
     params:
         code=code("session_betas"),
-    message:
-        "Voxels of {wildcards.subject}, session {wildcards.session}"
     script:
         "../scripts/session_betas.py"
 
@@ -73,7 +65,6 @@ rule average_betas:
         subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(15),
@@ -81,7 +72,5 @@ rule average_betas:
         code=code("average_betas"),
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
-    message:
-        "Mean responses of {wildcards.subject}"
     script:
         "../scripts/average_betas.py"

@@ -5,14 +5,6 @@
 # neither the code nor the server that fetched a verified file changes its bytes.
 
 
-localrules:
-    download_weights,
-    download_repository,
-    preflight,
-    manifest,
-    verify_data,
-
-
 # What a kill left between a file's name and Snakemake's note of it, Snakemake removes before the job.
 # Under a second name the job finds it, and has nothing to fetch.
 onstart:
@@ -35,15 +27,12 @@ if config["nsd"]["source"] == "simulated":
             "results/benchmarks/simulate_experiment.tsv"
         conda:
             "../envs/nsdrecon.yaml"
-        threads: 1
         resources:
             mem_mb=scaled(2000),
             runtime=scaled(10),
         params:
             code=code("simulate_experiment"),
             cfg=settings("nsd.root", "simulation"),
-        message:
-            "Simulated experiment"
         script:
             "../scripts/simulate_experiment.py"
 
@@ -60,15 +49,12 @@ if config["nsd"]["source"] == "simulated":
             "results/benchmarks/simulate_subject/{subject}.tsv"
         conda:
             "../envs/nsdrecon.yaml"
-        threads: 1
         resources:
             mem_mb=scaled(2000),
             runtime=scaled(10),
         params:
             code=code("simulate_subject"),
             cfg=settings("nsd.betas", "nsd.root", "nsd.space", "simulation"),
-        message:
-            "Simulated {wildcards.subject}"
         script:
             "../scripts/simulate_subject.py"
 
@@ -84,23 +70,16 @@ if config["nsd"]["source"] == "simulated":
             "results/benchmarks/simulate_session/{subject}_{session}.tsv"
         conda:
             "../envs/nsdrecon.yaml"
-        threads: 1
         resources:
             mem_mb=scaled(2000),
             runtime=scaled(10),
         params:
             code=code("simulate_session"),
             cfg=settings("nsd.betas", "nsd.format", "nsd.root", "nsd.space", "simulation"),
-        message:
-            "Simulated session {wildcards.session} of {wildcards.subject}"
         script:
             "../scripts/simulate_session.py"
 
 elif DOWNLOADS:
-
-    localrules:
-        download_nsd,
-        download_session,
 
     rule download_nsd:
         """One file of the data set, by its key in the bucket."""
@@ -111,14 +90,13 @@ elif DOWNLOADS:
             "logs/download_nsd/{key}.log",
         wildcard_constraints:
             key=r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
+        localrule: True
         conda:
             "../envs/nsdrecon.yaml"
         resources:
             download=1,
         params:
             cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
-        message:
-            "Download {wildcards.key}"
         script:
             "../scripts/download_nsd.py"
 
@@ -128,12 +106,9 @@ elif DOWNLOADS:
             record=nsd("{key}.record.tsv"),
         wildcard_constraints:
             key=r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
+        localrule: True
 
     if BY_RANGES:
-
-        localrules:
-            download_train_stimuli,
-            download_shared_stimuli,
 
         ruleorder: download_train_stimuli > train_stimuli
         ruleorder: download_shared_stimuli > shared_stimuli
@@ -147,14 +122,13 @@ elif DOWNLOADS:
                 record="results/{subject}/stimuli/train.h5.record.tsv",
             log:
                 "logs/download_train_stimuli/{subject}.log",
+            localrule: True
             conda:
                 "../envs/nsdrecon.yaml"
             resources:
                 download=1,
             params:
                 cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
-            message:
-                "Download the training images of {wildcards.subject}"
             script:
                 "../scripts/download_train_stimuli.py"
 
@@ -167,21 +141,17 @@ elif DOWNLOADS:
                 record="results/stimuli/test.h5.record.tsv",
             log:
                 "logs/download_shared_stimuli.log",
+            localrule: True
             conda:
                 "../envs/nsdrecon.yaml"
             resources:
                 download=1,
             params:
                 cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
-            message:
-                "Download the test images"
             script:
                 "../scripts/download_shared_stimuli.py"
 
     if VOXELS_BY_RANGES:
-
-        localrules:
-            download_session_betas,
 
         ruleorder: download_session_betas > session_betas
 
@@ -195,6 +165,7 @@ elif DOWNLOADS:
                 record="results/{subject}/betas/sessions/{session}.h5.record.tsv",
             log:
                 "logs/download_session_betas/{subject}_{session}.log",
+            localrule: True
             conda:
                 "../envs/nsdrecon.yaml"
             resources:
@@ -202,16 +173,11 @@ elif DOWNLOADS:
             params:
                 cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
                 key=lambda wildcards: betas_key(wildcards.subject, wildcards.session),
-            message:
-                "Download the voxels of {wildcards.subject}, session {wildcards.session}"
             script:
                 "../scripts/download_session_betas.py"
 
 
 if config["nsd"]["source"] != "simulated":
-
-    localrules:
-        coco_captions,
 
     rule coco_captions:
         """Captions of all stimuli from COCO's annotations."""
@@ -222,12 +188,11 @@ if config["nsd"]["source"] != "simulated":
             COCO_CAPTIONS,
         log:
             "logs/coco_captions.log",
+        localrule: True
         conda:
             "../envs/nsdrecon.yaml"
         params:
             code=code("coco_captions"),
-        message:
-            "Captions from COCO"
         script:
             "../scripts/coco_captions.py"
 
@@ -243,12 +208,11 @@ rule download_weights:
     wildcard_constraints:
         model=r"[a-z0-9-]+",
         file=r"[^/]+\.(th|pt|pth|pth\.tar|zip)",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
-    message:
-        "Download {wildcards.model}"
     script:
         "../scripts/download_weights.py"
 
@@ -261,12 +225,11 @@ rule download_repository:
         "logs/download_repository/{model}.log",
     wildcard_constraints:
         model=r"[a-z0-9-]+",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
-    message:
-        "Download {wildcards.model}"
     script:
         "../scripts/download_repository.py"
 
@@ -278,6 +241,7 @@ rule preflight:
         masks=sorted(set(planned_ranges().values())),
     log:
         "logs/preflight.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
@@ -288,8 +252,6 @@ rule preflight:
         models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),
         ranges=planned_ranges(),
         voxels=planned_voxels(),
-    message:
-        "Sizes of what will be downloaded"
     script:
         "../scripts/preflight.py"
 
@@ -304,12 +266,11 @@ rule manifest:
         "results/data/manifest.tsv",
     log:
         "logs/manifest.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("manifest"),
-    message:
-        "Manifest of the data"
     script:
         "../scripts/manifest.py"
 
@@ -320,12 +281,11 @@ rule verify_data:
         "results/data/manifest.tsv",
     log:
         "logs/verify_data.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("verify_data"),
         temporary=temporary_files(),
-    message:
-        "Check of all data"
     script:
         "../scripts/verify_data.py"

@@ -42,10 +42,6 @@ NETWORKS = [
 ]
 
 
-localrules:
-    repeats_betas,
-
-
 rule shared_stimuli:
     """The shared images: what every subject's reconstructions are scored against."""
     input:
@@ -59,14 +55,11 @@ rule shared_stimuli:
         "results/benchmarks/shared_stimuli.tsv"
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(20),
     params:
         code=code("shared_stimuli"),
-    message:
-        "Test images"
     script:
         "../scripts/shared_stimuli.py"
 
@@ -92,8 +85,6 @@ rule floors:
     params:
         code=code("floors"),
         cfg=settings("seed"),
-    message:
-        "Floors of {wildcards.subject}"
     script:
         "../scripts/floors.py"
 
@@ -118,8 +109,6 @@ rule categories:
     params:
         code=code("categories"),
         cfg=settings("evaluation.categories", "seed"),
-    message:
-        "Categories of {wildcards.subject}"
     script:
         "../scripts/categories.py"
 
@@ -153,8 +142,6 @@ rule evaluation:
         code=code("evaluation"),
         cfg=settings("device", "evaluation.protocol", "seed"),
         networks=NETWORKS,
-    message:
-        "Scores of {wildcards.system}, {wildcards.subject}"
     script:
         "../scripts/evaluation.py"
 
@@ -185,8 +172,6 @@ rule floors_evaluation:
         code=code("floors_evaluation"),
         cfg=settings("device", "evaluation.protocol"),
         networks=NETWORKS,
-    message:
-        "Scores of the floors, {wildcards.subject}"
     script:
         "../scripts/floors_evaluation.py"
 
@@ -224,8 +209,6 @@ rule metrics:
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
         ceilings=ORACLE_TITLES,
-    message:
-        "Tables of metrics"
     script:
         "../scripts/metrics.py"
 
@@ -240,15 +223,12 @@ rule sample_agreement:
         "logs/sample_agreement.log",
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(4000),
         runtime=scaled(120),
     params:
         code=code("sample_agreement"),
         cfg=settings("evaluation.bootstrap", "seed"),
-    message:
-        "Agreement of samples"
     script:
         "../scripts/sample_agreement.py"
 
@@ -265,17 +245,15 @@ rule repeats_betas:
         "results/benchmarks/repeats_betas/{subject}_{n}.tsv"
     wildcard_constraints:
         subject=r"subj\d\d",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(10),
     params:
         code=code("repeats_betas"),
         of=MAX_REPEATS,
-    message:
-        "Responses of {wildcards.subject}, {wildcards.n} repeats"
     script:
         "../scripts/repeats_betas.py"
 
@@ -299,7 +277,6 @@ rule repeats:
         "results/benchmarks/repeats.tsv"
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(15),
@@ -309,8 +286,6 @@ rule repeats:
         n=REPEATS,
         networks=NETWORKS,
         systems=SYSTEM_TITLES,
-    message:
-        "Scores against repeats"
     script:
         "../scripts/repeats.py"
 
@@ -339,15 +314,12 @@ rule holdout_training:
         subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(30),
     params:
         code=code("holdout_training"),
         cfg=settings("evaluation.categories", "evaluation.held_out", "seed"),
-    message:
-        "Training of {wildcards.subject} without clusters"
     script:
         "../scripts/holdout_training.py"
 
@@ -378,14 +350,11 @@ rule holdout:
         "results/benchmarks/holdout.tsv"
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(15),
     params:
         code=code("holdout"),
         cfg=settings("evaluation.bootstrap", "evaluation.held_out", "evaluation.holdout", "seed"),
-    message:
-        "Scores with clusters left out"
     script:
         "../scripts/holdout.py"

@@ -21,7 +21,6 @@ rule model_check:
     priority: 1
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(16000),
         runtime=scaled(30),
@@ -30,8 +29,6 @@ rule model_check:
     params:
         own=lambda wildcards: own_files(wildcards.model),
         model=lambda wildcards: model_settings(wildcards.model),
-    message:
-        "Check of {wildcards.model}"
     script:
         "../scripts/model_check.py"
 
@@ -49,14 +46,11 @@ rule train_stimuli:
         "results/benchmarks/train_stimuli/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(60),
     params:
         code=code("train_stimuli"),
-    message:
-        "Training images of {wildcards.subject}"
     script:
         "../scripts/train_stimuli.py"
 
@@ -95,8 +89,6 @@ rule vdvae_latents:
         architecture=ARCHITECTURE,
         part=part,
         split=seen_split,
-    message:
-        "VDVAE {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vdvae_latents.py"
 
@@ -130,8 +122,6 @@ rule text_features:
         folder=lambda wildcards: feature_model(wildcards.feature),
         part=part,
         split=seen_split,
-    message:
-        "{wildcards.feature} {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/text_features.py"
 
@@ -162,8 +152,6 @@ rule vision_features:
         folder=lambda wildcards: feature_model("vd-vision"),
         part=part,
         split=seen_split,
-    message:
-        "vd-vision {wildcards.latents} of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vision_features.py"
 
@@ -182,14 +170,11 @@ rule latents:
         subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(30),
     params:
         code=code("latents"),
-    message:
-        "Latents {wildcards.feature} of {wildcards.subject}"
     script:
         "../scripts/latents.py"
 
@@ -201,5 +186,3 @@ use rule latents as oracle_latents with:
         "results/{subject}/oracle-latents/{feature}.h5",
     log:
         "logs/latents/{subject}_oracle_{feature}.log",
-    message:
-        "True latents {wildcards.feature} of the test images of {wildcards.subject}"

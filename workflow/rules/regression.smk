@@ -1,10 +1,6 @@
 # Ridge regression from voxels to latents, and predictions from the test responses.
 
 
-localrules:
-    scores,
-
-
 rule gram:
     """Standardised voxels' Gram matrix, shared by all features and penalties; eigenvectors for loo."""
     input:
@@ -25,8 +21,6 @@ rule gram:
         code=code("gram"),
         cfg=settings("device"),
         eigenvectors="loo" in config["regression"]["alpha"].values(),
-    message:
-        "Gram matrix of {wildcards.subject}"
     script:
         "../scripts/gram.py"
 
@@ -39,13 +33,12 @@ rule scores:
         "results/{subject}/weights/{feature}.scores.tsv",
     log:
         "logs/scores/{subject}_{feature}.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("scores"),
         parts=parts,
-    message:
-        "Regression scores of {wildcards.subject} for {wildcards.feature}"
     script:
         "../scripts/scores.py"
 
@@ -82,8 +75,6 @@ if config["regression"]["weights"] == "none":
                 "regression.rescale",
             ),
             alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
-        message:
-            "Predicted {wildcards.feature} of {wildcards.subject}, without weights"
         script:
             "../scripts/weightless_predictions.py"
 
@@ -117,8 +108,6 @@ else:
                 "regression.weights",
             ),
             alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
-        message:
-            "Ridge weights of {wildcards.subject} for {wildcards.feature}"
         script:
             "../scripts/weights.py"
 
@@ -142,7 +131,5 @@ else:
         params:
             code=code("predictions"),
             cfg=settings("device", "regression.block", "regression.rescale"),
-        message:
-            "Predicted {wildcards.feature} of {wildcards.subject}"
         script:
             "../scripts/predictions.py"

@@ -1,18 +1,6 @@
 # What a person looks at: figures, the graph of the rules, the report.
 
 
-localrules:
-    reconstructions_figure,
-    samples_figure,
-    regression_figure,
-    noise_ceiling_figure,
-    metrics_figure,
-    dag,
-    plan,
-    usage,
-    report,
-
-
 rule reconstructions_figure:
     """Seen images beside the reconstructions of every system."""
     input:
@@ -23,13 +11,12 @@ rule reconstructions_figure:
         caption="results/figures/captions/reconstructions_{subject}.txt",
     log:
         "logs/reconstructions_figure/{subject}.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("reconstructions_figure"),
         titles=list(SYSTEM_TITLES.values()),
-    message:
-        "Figure of {wildcards.subject}"
     script:
         "../scripts/reconstructions_figure.py"
 
@@ -45,13 +32,12 @@ rule samples_figure:
         caption="results/figures/captions/samples_{subject}_{system}.txt",
     log:
         "logs/samples_figure/{subject}_{system}.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("samples_figure"),
         title=lambda wildcards: SYSTEM_TITLES[wildcards.system],
-    message:
-        "Figure of the samples of {wildcards.system}, {wildcards.subject}"
     script:
         "../scripts/samples_figure.py"
 
@@ -65,13 +51,12 @@ rule regression_figure:
         caption="results/figures/captions/regression_{subject}.txt",
     log:
         "logs/regression_figure/{subject}.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("regression_figure"),
         features=FEATURES,
-    message:
-        "Regression accuracy of {wildcards.subject}"
     script:
         "../scripts/regression_figure.py"
 
@@ -86,13 +71,12 @@ rule noise_ceiling_figure:
         caption="results/figures/captions/noise_ceiling.txt",
     log:
         "logs/noise_ceiling_figure.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("noise_ceiling_figure"),
         subjects=SUBJECTS,
-    message:
-        "Noise ceilings"
     script:
         "../scripts/noise_ceiling_figure.py"
 
@@ -108,6 +92,7 @@ rule metrics_figure:
         captions=expand("results/figures/captions/{figure}.txt", figure=METRICS_FIGURES),
     log:
         "logs/metrics_figure.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
@@ -118,8 +103,6 @@ rule metrics_figure:
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
         ceilings=ORACLE_TITLES,
-    message:
-        "Figures of the metrics"
     script:
         "../scripts/metrics_figure.py"
 
@@ -136,14 +119,13 @@ rule dag:
         files="results/dag/filegraph.svg",
     log:
         "logs/dag.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("dag"),
         config=config,
         subject=SUBJECTS[0],
-    message:
-        "Graphs of rules, jobs and files"
     script:
         "../scripts/dag.py"
 
@@ -160,13 +142,12 @@ rule plan:
         text="results/dag/plan.txt",
     log:
         "logs/plan.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
         code=code("plan"),
         config=config,
-    message:
-        "Plan of the run"
     script:
         "../scripts/plan.py"
 
@@ -184,8 +165,7 @@ use rule plan as usage with:
         text="results/dag/usage.txt",
     log:
         "logs/usage.log",
-    message:
-        "Measured time and memory"
+    localrule: True
 
 
 rule report:
@@ -210,6 +190,7 @@ rule report:
         "results/report.html",
     log:
         "logs/report.log",
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
@@ -220,7 +201,5 @@ rule report:
         systems=SYSTEM_TITLES,
         floors=FLOOR_TITLES,
         ceilings=ORACLE_TITLES,
-    message:
-        "Report"
     script:
         "../scripts/report.py"

@@ -1,10 +1,6 @@
 # Stage 1: images that the VDVAE decodes from predicted latents, or from an oracle's true ones.
 
 
-localrules:
-    reconstructions,
-
-
 rule vdvae_images:
     """VDVAE images of one shard of the test images."""
     input:
@@ -38,8 +34,6 @@ rule vdvae_images:
         architecture=ARCHITECTURE,
         part=part,
         subject=base,
-    message:
-        "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/vdvae_images.py"
 
@@ -56,15 +50,13 @@ rule reconstructions:
         "results/benchmarks/reconstructions/{subject}_{system}.tsv"
     wildcard_constraints:
         system="|".join([*SYSTEMS, *ORACLES]),
+    localrule: True
     conda:
         "../envs/nsdrecon.yaml"
-    threads: 1
     resources:
         mem_mb=scaled(500),
         runtime=scaled(20),
     params:
         code=code("reconstructions"),
-    message:
-        "Reconstructions {wildcards.system} of {wildcards.subject}"
     script:
         "../scripts/reconstructions.py"

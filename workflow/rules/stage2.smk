@@ -39,8 +39,6 @@ rule diffusion_images:
         part=part,
         subject=base,
         sampling=sampling,
-    message:
-        "{wildcards.system} images of {wildcards.subject}, shard {wildcards.shard}"
     script:
         "../scripts/diffusion_images.py"
 
@@ -70,7 +68,5 @@ rule samples:
         code=code("samples"),
         cfg=settings("device", "latents.batch_size"),
         folder=lambda wildcards: feature_model("vd-vision"),
-    message:
-        "Samples of {wildcards.system}, {wildcards.subject}"
     script:
         "../scripts/samples.py"
