@@ -61,5 +61,5 @@ def asked_for(config: Mapping[str, object]) -> dict[str, tuple[int, int]]:
     """Memory (MB) and time limit (minutes) of each rule's first attempt."""
     from nsdrecon.plan import planned_jobs
 
-    jobs = planned_jobs(ROOT / "workflow/planned_jobs.py", config)
+    jobs = planned_jobs(ROOT / "workflow/Snakefile", config)
     return {job.rule: (job.mem_mb, job.runtime) for job in jobs}

@@ -25,7 +25,12 @@ class Job(NamedTuple):
 
 def planned_jobs(project: Path, configfiles: Iterable[str | Path] = ()) -> list[Job]:
     """All jobs of a project's default target, as if nothing had been computed."""
-    command = [sys.executable, "workflow/planned_jobs.py", *map(str, configfiles)]
+    command = [
+        sys.executable,
+        "workflow/scripts/nsdrecon/planned_jobs.py",
+        "workflow/Snakefile",
+        *map(str, configfiles),
+    ]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -18,7 +18,7 @@ def graph_of_rules() -> str:
     """The rules of a full run, as GitHub draws them."""
     from nsdrecon.plan import PlannedJob, mermaid
 
-    command = [sys.executable, "workflow/planned_jobs.py"]
+    command = [sys.executable, "workflow/scripts/nsdrecon/planned_jobs.py", "workflow/Snakefile"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     jobs = [PlannedJob.from_mapping(job) for job in json.loads(done.stdout.splitlines()[-1])]
     return f"```mermaid\n{mermaid(jobs)}```"

@@ -139,11 +139,10 @@ def test_drawings_need_no_display_and_mark_stages_and_gpus(monkeypatch):
 
 @pytest.fixture(scope="module")
 def full():
-    program = ROOT / "workflow/planned_jobs.py"
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return planned_jobs(program, config)
+        return planned_jobs("workflow/Snakefile", config)
 
 
 def test_every_job_of_a_full_run_finds_a_partition(full):

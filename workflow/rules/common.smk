@@ -8,7 +8,8 @@
 # that of the models' files in float32 (VDVAE 0.5 GB, CLIP 1.7, Stable Diffusion 3.8, Versatile
 # Diffusion up to 9 while it is put together), about twice, with 3 GB for CUDA.
 
-from nsdrecon.closure import code_fingerprint
+import nsdrecon
+from nsdrecon.closure import code_fingerprint, text_fingerprint
 from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
@@ -17,7 +18,19 @@ from nsdrecon import layout
 
 def code(script):
     """Fingerprint of a script and of the library modules it imports, for a rule's params."""
-    return code_fingerprint(SCRIPTS / f"{script}.py", SCRIPTS)
+    library = Path(nsdrecon.__file__).parents[1]
+    return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library)
+
+
+def partitions_file():
+    """The site's partitions, beside the profile for SLURM; None where there is no such profile."""
+    path = Path("profiles/slurm/partitions.yaml")
+    return str(path) if path.is_file() else None
+
+
+def rules_fingerprint(wildcards):
+    """Fingerprint of all rule files, for what is drawn from the rules."""
+    return text_fingerprint(workflow.sourcecache.open(file).read() for file in workflow.included)
 
 
 def settings(*keys):

@@ -109,9 +109,6 @@ rule metrics_figure:
 
 rule dag:
     """The graph of the rules, one subject's jobs and every rule's files, as configured."""
-    input:
-        program="workflow/planned_jobs.py",
-        rules=RULE_FILES,
     output:
         rules="results/dag/rulegraph.svg",
         mermaid="results/dag/rulegraph.mmd",
@@ -125,6 +122,8 @@ rule dag:
     params:
         code=code("dag"),
         config=config,
+        rules=rules_fingerprint,
+        snakefile=untracked(str(workflow.main_snakefile)),
         subject=SUBJECTS[0],
     script:
         "../scripts/dag.py"
@@ -132,10 +131,6 @@ rule dag:
 
 rule plan:
     """What the run asks for, before it starts: jobs, core-hours, GPU-hours, longest path."""
-    input:
-        program="workflow/planned_jobs.py",
-        rules=RULE_FILES,
-        partitions="profiles/slurm/partitions.yaml",
     output:
         rules="results/dag/plan.tsv",
         totals="results/dag/plan_totals.tsv",
@@ -148,6 +143,9 @@ rule plan:
     params:
         code=code("plan"),
         config=config,
+        partitions=untracked(partitions_file()),
+        rules=rules_fingerprint,
+        snakefile=untracked(str(workflow.main_snakefile)),
     script:
         "../scripts/plan.py"
 
@@ -155,9 +153,6 @@ rule plan:
 use rule plan as usage with:
     # The same table when everything has been computed, with what was measured.
     input:
-        program="workflow/planned_jobs.py",
-        rules=RULE_FILES,
-        partitions="profiles/slurm/partitions.yaml",
         computed="results/tables/metrics.tsv",
     output:
         rules="results/dag/usage.tsv",

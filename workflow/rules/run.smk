@@ -56,8 +56,6 @@ ORACLE_TITLES = {
 SAMPLES_FIGURES = [
     f"results/figures/samples_{subject}_{system}.png" for subject in SUBJECTS for system in SEVERAL
 ]
-# The graphs are drawn again when a rule changes.
-RULE_FILES = ["workflow/Snakefile", *sorted(map(str, Path("workflow/rules").glob("*.smk")))]
 SHARDS = [f"{i + 1}-of-{config['shards']}" for i in range(config["shards"])]
 # What a GPU does in seconds, such as VDVAE images of the 982 test images, is not cut: the start of a
 # job takes longer.

@@ -1,9 +1,15 @@
+# The library and the checked configuration. Nothing here depends on the working directory, nor on
+# which Snakefile imports this one as a module.
+
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+# A clone brings its library along; a Snakefile that lies elsewhere finds the installed one.
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
+if (SCRIPTS / "nsdrecon").is_dir():
+    sys.path.insert(0, str(SCRIPTS))
 
-from nsdrecon.settings import complete_settings
+from nsdrecon.settings import complete_settings, with_workflow_folder
 
-complete_settings(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
+complete_settings(config, workflow.source_path("../schemas/config.schema.yaml"))
+config.update(with_workflow_folder(config, SCRIPTS.parent, Path.cwd()))

@@ -5,7 +5,7 @@ from nsdrecon.plan import draw_files, draw_jobs, draw_rules, mermaid, planned_jo
 from nsdrecon.store import whole_file
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
-    jobs = planned_jobs(snakemake.input.program, snakemake.params.config)
+    jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)
     subject = snakemake.params.subject
     drawings = {
         snakemake.output.rules: draw_rules(jobs),

@@ -10,9 +10,12 @@ from nsdrecon.plan import Partition, format_amount, planned_jobs, rule_table, to
 from nsdrecon.store import whole_file, write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
-    jobs = planned_jobs(snakemake.input.program, snakemake.params.config)
-    partitions = yaml.safe_load(Path(snakemake.input.partitions).read_text(encoding="utf-8"))
-    rules = rule_table(jobs, Partition.of_profile(partitions["partitions"]), Path())
+    jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)
+    partitions = []
+    if snakemake.params.partitions:
+        text = Path(snakemake.params.partitions).read_text(encoding="utf-8")
+        partitions = Partition.of_profile(yaml.safe_load(text)["partitions"])
+    rules = rule_table(jobs, partitions, Path())
     whole = totals(jobs, Path())
     write_table(snakemake.output.rules, pd.DataFrame(rules))
     write_table(snakemake.output.totals, pd.DataFrame(whole.items(), columns=["what", "amount"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def code_fingerprint(script: str | Path, root: str | Path) -> str:
         name = path.relative_to(root) if path.is_relative_to(root) else path.name
         hasher.update(f"{name}\n{_meaning(path)}\n".encode())
     return hasher.hexdigest()[:16]
+
+
+def text_fingerprint(texts: Iterable[str | bytes]) -> str:
+    """SHA-256 (first 16 hex digits) of some texts, whatever their order."""
+    encoded = sorted(text.encode() if isinstance(text, str) else text for text in texts)
+    return hashlib.sha256(b"\0".join(encoded)).hexdigest()[:16]
 
 
 def import_closure(script: str | Path, root: str | Path) -> set[Path]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pygraphviz
 
+from nsdrecon import planned_jobs as program
 from nsdrecon.schedule import wall_time
 
 GPU_COUNTS = (1, 2, 4, 8)  # for which the wall time is given
@@ -59,13 +60,13 @@ class PlannedJob:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def planned_jobs(program: str | Path, config: Mapping[str, object]) -> list[PlannedJob]:
+def planned_jobs(snakefile: str | Path, config: Mapping[str, object]) -> list[PlannedJob]:
     """All jobs of a configuration, as if nothing had been computed.
 
     Parameters
     ----------
-    program
-        ``workflow/planned_jobs.py``.
+    snakefile
+        The Snakefile of the run: the workflow's own, or one that imports it as a module.
     config
         The whole configuration.
 
@@ -77,7 +78,7 @@ def planned_jobs(program: str | Path, config: Mapping[str, object]) -> list[Plan
     with tempfile.TemporaryDirectory() as folder:
         configfile = Path(folder) / "config.json"
         configfile.write_text(json.dumps(config), encoding="utf-8")
-        command = [sys.executable, str(program), str(configfile)]
+        command = [sys.executable, program.__file__, str(snakefile), str(configfile)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")

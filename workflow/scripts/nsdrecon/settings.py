@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 
 from nsdrecon.errors import InputError
 
+_WORKFLOW = "<workflow>"
+
 
 def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
     """Compare a configuration with its JSON schema, and fill in the defaults it leaves out.
@@ -33,6 +35,30 @@ def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
         raise InputError(
             "configuration", found="\n  ".join(["", *found]), expected=f"settings as in {schema}"
         )
+
+
+def with_workflow_folder(
+    settings: Mapping[str, object], folder: Path, working_folder: Path
+) -> dict[str, object]:
+    """A configuration in which ``<workflow>`` at the start of a text is the workflow's folder.
+
+    Files that come with the workflow are found that way wherever it runs. The folder is written
+    relative to the working directory if it lies below it, so that a clone may be moved without a
+    change of settings.
+    """
+    below = folder.is_relative_to(working_folder)
+    place = str(folder.relative_to(working_folder) if below else folder)
+
+    def filled(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: filled(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [filled(inner) for inner in value]
+        if isinstance(value, str) and value.startswith(f"{_WORKFLOW}/"):
+            return place + value.removeprefix(_WORKFLOW)
+        return value
+
+    return filled(settings)
 
 
 def setting(settings: Mapping[str, object], key: str) -> object:

@@ -1,6 +1,6 @@
 """Print the jobs that Snakemake plans for a configuration, as if nothing had been computed (JSON).
 
-Usage: python workflow/planned_jobs.py [CONFIGFILE ...]
+Usage: python planned_jobs.py SNAKEFILE [CONFIGFILE ...]
 
 Always in a process of its own: Snakemake keeps state between calls.
 """
@@ -9,24 +9,24 @@ import json
 import sys
 from pathlib import Path
 
-from snakemake.api import (
-    ConfigSettings,
-    DAGSettings,
-    OutputSettings,
-    ResourceSettings,
-    SnakemakeApi,
-)
-
 RESOURCES = ("mem_mb", "runtime", "gpu")
 
 
-def main(configfiles: list[str]) -> None:
+def main(snakefile: str, *configfiles: str) -> None:
+    from snakemake.api import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+        SnakemakeApi,
+    )
+
     with SnakemakeApi(OutputSettings(verbose=False)) as api:
         workflow = api.workflow(
-            # Threads are cut down to the cores there are.
+            # Snakemake caps threads at the available cores.
             resource_settings=ResourceSettings(cores=10_000),
             config_settings=ConfigSettings(configfiles=[Path(path) for path in configfiles]),
-            snakefile=Path("workflow/Snakefile"),
+            snakefile=Path(snakefile),
         )
         # There is no public way to ask for the jobs.
         planned = workflow.dag(DAGSettings(forceall=True)).workflow_api._workflow
@@ -57,4 +57,4 @@ def _facts(job, local: bool) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])
