@@ -45,6 +45,12 @@ def with_workflow_folder(
     Files that come with the workflow are found that way wherever it runs. The folder is written
     relative to the working directory if it lies below it, so that a clone may be moved without a
     change of settings.
+
+    Raises
+    ------
+    InputError
+        If such a text is there, and the workflow is no folder of this machine: one that Snakemake
+        fetches file by file has no models.
     """
     below = folder.is_relative_to(working_folder)
     place = str(folder.relative_to(working_folder) if below else folder)
@@ -55,6 +61,13 @@ def with_workflow_folder(
         if isinstance(value, list):
             return [filled(inner) for inner in value]
         if isinstance(value, str) and value.startswith(f"{_WORKFLOW}/"):
+            if not folder.is_dir():
+                raise InputError(
+                    "configuration",
+                    found=f"{value}, with a workflow that lies in no folder of this machine",
+                    expected="a clone of the workflow",
+                    remedy="Clone it, and give the path of its Snakefile.",
+                )
             return place + value.removeprefix(_WORKFLOW)
         return value
 
