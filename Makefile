@@ -27,7 +27,7 @@ plan: setup
 	cat results/dag/plan.txt
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES)
 
 # The graph and the table in the README that are written from the code.
 readme: setup

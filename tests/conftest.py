@@ -1,15 +1,44 @@
-"""Runs of the workflow that several files of tests share."""
+"""Runs of the workflow that several files of tests share, and the order of the files."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tiny_runs import OVERLAYS
 from workflow_runs import copy_project, snakemake
 
+# Files whose tests take minutes start first, so that the workers end together.
+LONG = ("test_slurm.py", "test_demo.py", "test_slurm_faults.py", "test_reruns.py")
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A project in which the whole workflow has run locally, at its smallest. Not to be changed."""
-    project = copy_project(tmp_path_factory.mktemp("tiny") / "project")
-    done = snakemake(project, "--profile", "profiles/demo", overlays=OVERLAYS)
-    assert done.returncode == 0, done.stderr[-6000:]
-    return project
+
+    def make(project: Path) -> None:
+        done = snakemake(copy_project(project), "--profile", "profiles/demo", overlays=OVERLAYS)
+        assert done.returncode == 0, done.stderr[-6000:]
+
+    return made_once(tmp_path_factory, "tiny", make)
+
+
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first worker makes and all others wait for."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, made = base / name, base / f"{name}.made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder

@@ -100,7 +100,7 @@ class Cluster:
         self._start("slurmctld", "slurmctld", "-D", "-f", configuration)
         for node in NODES:
             self._start(node, "slurmd", "-D", "-N", node, "-f", configuration)
-        wait_until(lambda: self.states() == dict.fromkeys(NODES, "idle"), "idle nodes", 40)
+        wait_until(lambda: self.states() == dict.fromkeys(NODES, "idle"), "idle nodes", 300)
 
     def stop(self) -> None:
         """End what was started, by process, the last one first."""
@@ -135,7 +135,7 @@ class Cluster:
             jobs = [job for job in self.records(folder) if job.rule == rule]
             return next((job for job in jobs if job.state == "RUNNING"), None)
 
-        return wait_until(find, f"a running job of {rule}", 120)
+        return wait_until(find, f"a running job of {rule}", 600)
 
     def take_down(self, node: str) -> None:
         """End a node's daemon without warning; the controller is told, as by an administrator."""
@@ -167,7 +167,7 @@ class Cluster:
             f"--seed-file={self.folder / 'munge' / 'seed'}",
             f"--pid-file={self.folder / 'munge' / 'pid'}",
         )
-        wait_until((MUNGE / "munge.socket.2").exists, "munge", 10)
+        wait_until((MUNGE / "munge.socket.2").exists, "munge", 60)
 
     def _write_configuration(self) -> None:
         host = socket.gethostname().partition(".")[0]

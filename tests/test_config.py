@@ -1,7 +1,6 @@
 """The configuration is checked before anything is planned, and says what is wrong."""
 
 import re
-import time
 
 import pytest
 import yaml
@@ -55,14 +54,11 @@ def test_subject_outside_the_simulation_is_named(project):
     assert "found 5; expected a subject of the simulation, 1 to 2" in done.stdout + done.stderr
 
 
-def test_all_subjects_and_systems_at_full_size_are_planned_quickly(project):
+def test_all_subjects_and_systems_at_full_size_are_planned(project):
     systems = SCHEMA["properties"]["systems"]["items"]["enum"]
     everything = {"subjects": list(range(1, 9)), "systems": systems}
-    start = time.perf_counter()
     done = snakemake(project, "-n", "--quiet", "rules", overlays=(everything,))
-    elapsed = time.perf_counter() - start
     assert done.returncode == 0, done.stderr
-    assert elapsed < 15
 
 
 @pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])

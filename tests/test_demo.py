@@ -1,7 +1,6 @@
 """The embedded demo, run as a user runs it: every stage, from raw files to the report."""
 
 import re
-import time
 
 import h5py
 import numpy as np
@@ -93,11 +92,9 @@ def test_every_rule_says_what_it_did_in_numbers(demo):
         assert re.search(r"done in [\d.]+ s, peak memory \d+ MB", text), path
 
 
-def test_a_second_run_does_nothing_and_quickly(demo):
-    start = time.perf_counter()
+def test_a_second_run_does_nothing(demo):
     done = snakemake(demo, *PROFILE, overlays=())
     assert "Nothing to be done" in done.stderr
-    assert time.perf_counter() - start < 10
 
 
 def test_fewer_repeats_and_clusters_left_out(demo, metrics):

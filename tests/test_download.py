@@ -173,7 +173,7 @@ def test_killed_run_goes_on_where_it_was(simulated, server, project):
     with FaultProxy(server.port, rate=len(whole) / 10) as proxy:
         config = remote(proxy.url, stimuli="whole")
         process = started(project, target, overlays=("config/demo.yaml", config))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not journal.exists() or len(journal.read_text().splitlines()) < 10:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -202,7 +202,7 @@ def stopped_at(project, proxy, fault):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -270,10 +270,10 @@ def test_lasting_faults_fail_at_once_with_key_and_remedy(server, project, answer
         config = remote(proxy.url, **nsd)
         config["nsd"]["s3"]["endpoint"] = proxy.url
         key = layout.betas_key(SUBJECT, 1, nsd.get("betas", "betas_fithrf_GLMdenoise_RR"))
-        start = time.perf_counter()
         done = run(project, f"resources/nsd/{key}", config=config)
-        elapsed = time.perf_counter() - start
+        requests = len(proxy.headers)
     assert done.returncode != 0
     assert f"/{key}: found" in done.stderr
     assert remedy in done.stderr
-    assert elapsed < 20
+    # Not asked for again: such a fault lasts.
+    assert requests == 1

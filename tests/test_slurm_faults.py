@@ -58,11 +58,11 @@ class Run:
 
     def struck(self):
         """The scheduler's record of the job that waits in the middle of its work."""
-        wait_until((self.folder / "waiting").exists, "waiting job", 180)
+        wait_until((self.folder / "waiting").exists, "waiting job", 900)
         return self.cluster.running("average_betas", self.folder)
 
     def finish(self):
-        assert self.process.wait(240) == 0, (self.folder / "snakemake.log").read_text()[-4000:]
+        assert self.process.wait(900) == 0, (self.folder / "snakemake.log").read_text()[-4000:]
         return self
 
     def jobs(self, rule="average_betas"):
@@ -115,7 +115,7 @@ def interrupted(run):
     run.start().struck()
     run.process.send_signal(signal.SIGINT)
     # It ends after the status query it waits for; the plugin asks less and less often.
-    assert run.process.wait(240) != 0
+    assert run.process.wait(900) != 0
     assert not (run.folder / LAST).exists()
     run.start().finish().check(["CANCELLED", "COMPLETED"])
 
@@ -130,7 +130,7 @@ def killed(run):
     run.start("--unlock").finish()
     run.start().finish()
     (run.folder / "released").touch()
-    wait_until(lambda: orphan.job not in run.unfinished(), "end of the job left behind", 60)
+    wait_until(lambda: orphan.job not in run.unfinished(), "end of the job left behind", 300)
     run.check(["COMPLETED", "COMPLETED"])
 
 

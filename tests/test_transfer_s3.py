@@ -285,11 +285,10 @@ def test_file_put_aside_is_taken_back_if_it_is_whole(proxy, content, tmp_path, d
         ("no-such-bucket", KEY, rf"{KEY}.*NoSuchBucket.*Check nsd\.s3\.bucket"),
     ],
 )
-def test_wrong_names_fail_at_once(server, content, tmp_path, name, key, expected):
-    start = time.monotonic()
+def test_wrong_names_fail_at_once(proxy, content, tmp_path, name, key, expected):
     with pytest.raises(InputError, match=expected):
-        download_s3(Bucket(name, endpoint=server.url), key, tmp_path / "file")
-    assert time.monotonic() - start < 5
+        download_s3(Bucket(name, endpoint=proxy.url), key, tmp_path / "file")
+    assert len(proxy.headers) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -301,10 +300,9 @@ def test_refusal_fails_at_once(proxy, tmp_path, monkeypatch, anonymous, remedy):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "else")
     xml = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     proxy.answer = (403, {"Content-Type": "application/xml"}, xml)
-    start = time.monotonic()
     with pytest.raises(InputError, match=f"{KEY}.*AccessDenied.*{remedy}"):
         download_s3(bucket(proxy.url, anonymous=anonymous), KEY, tmp_path / "file")
-    assert time.monotonic() - start < 5
+    assert len(proxy.headers) == 1
 
 
 def test_unreachable_server_fails_soon(tmp_path, monkeypatch):
