@@ -10,6 +10,10 @@ import pytest
 from tiny_runs import OVERLAYS
 from workflow_runs import copy_project, snakemake
 
+# Workers share the cores: none starts more threads than are its own.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // int(workers)))
+
 # Files whose tests take minutes start first, so that the workers end together.
 LONG = ("test_slurm.py", "test_demo.py", "test_slurm_faults.py", "test_reruns.py")
 
