@@ -140,7 +140,7 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
     train, test = f"{folder}/train.h5", f"{folder}/test.h5"
     yield Job(
         "average_betas",
-        {"sessions": write_sessions(folder), "trials": trials, "ncsnr": ""},
+        {"sessions": write_sessions(folder), "trials": trials},
         {"train": train, "test": test},
         {
             "cfg": _settings(config, "responses.min_ncsnr", "responses.session_zscore"),

@@ -57,6 +57,19 @@ class Experiment:
         average_repeats(paths, self.trials, "subj01", outputs, **settings)
         return outputs
 
+    def is_training(self):
+        """Which trials show training images, bool (n_trials,)."""
+        return (self.trials["split"] == "train").to_numpy()
+
+    def zscores(self):
+        """All trials' voxels standardised over each session's training trials, the plain way."""
+        parts = []
+        for session in self.sessions:
+            betas = self.volumes[session][self.inside].T
+            training = betas[self.is_training()[self.trials["session"] == session]]
+            parts.append(scipy.stats.zmap(betas, training, axis=0))
+        return np.concatenate(parts)
+
     def responses(self):
         """All trials' voxels in percent signal change, (n_trials, n_voxels), the plain way."""
         return np.concatenate([self.volumes[s][self.inside].T / 300 for s in self.sessions])
@@ -144,20 +157,18 @@ def test_single_trials_of_test_images_are_kept(experiment):
         assert "trial_betas" not in file
 
 
-def test_zscores_are_over_each_session(experiment):
+def test_zscores_are_over_the_training_trials_of_each_session(experiment):
     # A session of another scale: percent signal change shows it, z-scores do not.
     experiment.volumes[2] = (experiment.volumes[2] * 5 + 700).astype(np.int16)
     experiment.extract()
     outputs = experiment.average(session_zscore=True)
-    zscores = np.concatenate(
-        [scipy.stats.zscore(experiment.volumes[s][experiment.inside].T, axis=0) for s in SESSIONS]
-    )
+    zscores = experiment.zscores()
     for split, path in outputs.items():
         chosen = (experiment.trials["split"] == split).to_numpy()
         nsd_id = experiment.trials["nsd_id"][chosen].to_numpy()
         expected = pd.DataFrame(zscores[chosen]).groupby(nsd_id).mean()
         np.testing.assert_allclose(read_array(path, "betas"), expected, rtol=1e-5, atol=1e-6)
-        assert attributes(path)["units"] == "z-score over each session"
+        assert attributes(path)["units"] == "z-score over the training trials of each session"
 
 
 def damage(experiment):
@@ -196,18 +207,77 @@ def test_voxels_without_variation_are_left_out_and_counted(experiment, session_z
             np.testing.assert_allclose(file["trial_betas"], responses, rtol=1e-6)
 
 
-def test_ncsnr_threshold(experiment):
-    ncsnr = np.random.default_rng(5).random(SHAPE).astype(np.float32)
-    ncsnr[tuple(np.argwhere(experiment.inside)[3])] = np.nan
-    path = write_volume(experiment.folder / "ncsnr.nii.gz", ncsnr)
+def test_a_voxel_is_used_whatever_the_test_trials_are(experiment):
+    """One is silent in the test trials of a session alone, another in the training trials alone."""
+    in_test, in_training = np.argwhere(experiment.inside)[[4, 15]]
+    training = experiment.is_training()[experiment.trials["session"] == 2]
+    experiment.volumes[2][tuple(in_test)][~training] = 0
+    experiment.volumes[2][tuple(in_training)][training] = 0
     experiment.extract()
-    outputs = experiment.average(ncsnr_path=path, ncsnr_threshold=0.4)
-    expected = np.argwhere(experiment.inside & (ncsnr >= 0.4))
+    for zscore in (False, True):
+        outputs = experiment.average(session_zscore=zscore)
+        expected = experiment.inside.copy()
+        expected[tuple(in_training)] = False
+        for path in outputs.values():
+            np.testing.assert_array_equal(voxels_of(path).index, np.argwhere(expected))
+            assert attributes(path)["excluded_zero_in_a_session"] == 1
+        with h5py.File(outputs["test"]) as file:
+            assert np.isfinite(file["trial_betas"]).all()
+
+
+def plain_ncsnr(experiment):
+    """Noise-ceiling SNR of all voxels from training trials, image by image."""
+    training = experiment.is_training()
+    zscores = pd.DataFrame(experiment.zscores()[training])
+    by_image = zscores.groupby(experiment.trials["nsd_id"].to_numpy()[training])
+    noise = by_image.var(ddof=1)[by_image.size() >= 2].mean().to_numpy()
+    return np.sqrt(np.maximum(0, 1 - noise)) / np.sqrt(noise)
+
+
+@pytest.fixture
+def reliable(experiment):
+    """An experiment whose responses follow the images, less and less from voxel to voxel."""
+    n_voxels = experiment.inside.sum()
+    signal = np.random.default_rng(1).normal(size=(100, n_voxels))
+    shown = signal[experiment.trials["nsd_id"]] * np.linspace(1000, 0, n_voxels)
+    for session, rows in experiment.trials.groupby("session").groups.items():
+        experiment.volumes[session][experiment.inside] //= 4
+        experiment.volumes[session][experiment.inside] += shown[rows].T.astype(np.int16)
+    return experiment
+
+
+@pytest.mark.parametrize("session_zscore", [False, True])
+def test_voxels_with_a_low_ncsnr_are_left_out(reliable, session_zscore, monkeypatch):
+    monkeypatch.setattr(betas_module, "_BLOCK_VOXELS", 7)
+    expected = plain_ncsnr(reliable)
+    threshold = np.sort(expected)[len(expected) // 2]
+    assert 0.1 < threshold < expected.max()
+    reliable.extract()
+    # Just at the threshold a voxel stays: a little less, so that rounding has no say.
+    outputs = reliable.average(session_zscore=session_zscore, min_ncsnr=threshold - 1e-6)
+    kept = expected >= threshold
     for output in outputs.values():
-        np.testing.assert_array_equal(voxels_of(output).index, expected)
+        np.testing.assert_array_equal(voxels_of(output).index, np.argwhere(reliable.inside)[kept])
         found = attributes(output)
-        assert found["ncsnr_threshold"] == 0.4
-        assert found["excluded_low_ncsnr"] == experiment.inside.sum() - len(expected)
+        assert found["min_ncsnr"] == threshold - 1e-6
+        assert found["excluded_low_ncsnr"] == (~kept).sum()
+
+
+@pytest.mark.parametrize("session_zscore", [False, True])
+def test_training_responses_are_the_same_whatever_the_test_trials_are(reliable, session_zscore):
+    settings = {"session_zscore": session_zscore, "min_ncsnr": 0.3}
+    damage(reliable)
+    reliable.extract()
+    before = {split: path.read_bytes() for split, path in reliable.average(**settings).items()}
+    rng = np.random.default_rng(9)
+    for session, rows in reliable.trials.groupby("session").groups.items():
+        test = ~reliable.is_training()[rows]
+        shape = (*SHAPE, test.sum())
+        reliable.volumes[session][..., test] = rng.integers(-30000, 30000, shape)
+    reliable.extract()
+    after = {split: path.read_bytes() for split, path in reliable.average(**settings).items()}
+    assert after["train"] == before["train"]
+    assert after["test"] != before["test"]
 
 
 def test_attributes_say_what_the_file_is(experiment):
@@ -218,7 +288,7 @@ def test_attributes_say_what_the_file_is(experiment):
         assert found["split"] == split
         assert found["units"] == "percent signal change"
         assert list(found["sessions"]) == SESSIONS
-        assert "ncsnr_threshold" not in found
+        assert "min_ncsnr" not in found
 
 
 # What is wrong, and what the message says.
@@ -314,9 +384,33 @@ def test_split_without_images(experiment):
         experiment.average()
 
 
+def test_image_in_both_splits(experiment):
+    experiment.extract()
+    image = experiment.trials.loc[experiment.trials["split"] == "test", "nsd_id"].iloc[0]
+    experiment.trials.loc[(experiment.trials["nsd_id"] == image).idxmax(), "split"] = "train"
+    with pytest.raises(InputError, match=rf"found nsd_id {image} in both splits"):
+        experiment.average()
+    assert_no_output(experiment)
+
+
+def test_session_without_training_trials(experiment):
+    experiment.extract()
+    others = (experiment.trials["session"] == 2) & (experiment.trials["split"] == "train")
+    experiment.trials = experiment.trials[~others]
+    with pytest.raises(InputError, match=r"less than two training trials in session 2"):
+        experiment.average()
+
+
+def test_ncsnr_without_repeats(tmp_path):
+    experiment = Experiment(tmp_path, sessions=[1])
+    experiment.extract()
+    with pytest.raises(InputError, match="no training image with two trials"):
+        experiment.average(min_ncsnr=0.1)
+    assert_no_output(experiment)
+
+
 def test_no_voxel_left(experiment):
-    path = write_volume(experiment.folder / "ncsnr.nii.gz", np.zeros(SHAPE, np.float32))
     experiment.extract()
     with pytest.raises(InputError, match=r"no usable voxel .*'excluded_low_ncsnr'"):
-        experiment.average(ncsnr_path=path, ncsnr_threshold=0.1)
+        experiment.average(min_ncsnr=1e9)
     assert_no_output(experiment)

@@ -2,6 +2,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation.ceilings import noise_ceiling
@@ -12,6 +13,7 @@ from nsdrecon.evaluation.floors import (
     random_training_image,
     shuffled_order,
 )
+from nsdrecon.evaluation.metrics import correlation_matrix
 from nsdrecon.evaluation.networks import clip_metric
 from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table, sample_agreement
 from nsdrecon.evaluation.scoring import evaluate
@@ -139,6 +141,28 @@ def test_nearest_training_image_by_response(tmp_path, training):
         read_array(tmp_path / "nearest.h5", "images", TEST_ID)[:, 0],
         read_array(training, "images", picked),
     )
+
+
+def test_nearest_training_image_is_standardised_by_training_alone(tmp_path, training):
+    """Where standardising by the test responses would pick other images."""
+    generator = np.random.default_rng(1)
+    patterns = generator.normal(size=(4, 8))
+    responses = generator.normal(size=(6, 8)) * np.geomspace(0.1, 10, 8) + 3
+
+    def nearest(standard):
+        zscores = [scipy.stats.zmap(betas, standard) for betas in (patterns, responses)]
+        return TRAINING_ID[correlation_matrix(*zscores).argmax(axis=0)].tolist()
+
+    assert nearest(patterns) != nearest(responses)
+    nearest_training_image(
+        training,
+        write_betas(tmp_path / "train_betas.h5", TRAINING_ID, patterns),
+        write_betas(tmp_path / "test_betas.h5", TEST_ID, responses),
+        tmp_path / "nearest.h5",
+        subject="subj01",
+    )
+    picked = read_array(tmp_path / "nearest.h5", "training_id", TEST_ID)
+    assert picked.tolist() == nearest(patterns)
 
 
 def test_nearest_training_image_needs_the_same_voxels(tmp_path, training):

@@ -60,6 +60,13 @@ def snakemake_command(
     project: Path, *arguments: str, overlays: tuple[dict | str, ...]
 ) -> list[str]:
     """The command line of a run; writes the overlays that are dictionaries."""
+    paths = write_overlays(project, overlays)
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return [*command, "--configfile", *paths] if paths else command
+
+
+def write_overlays(project: Path, overlays: tuple[dict | str, ...]) -> list[str]:
+    """Paths of the overlays, below the project; those that are dictionaries are written there."""
     paths = []
     for number, overlay in enumerate(overlays):
         if isinstance(overlay, dict):
@@ -67,8 +74,7 @@ def snakemake_command(
             path.write_text(yaml.safe_dump(overlay))
             overlay = path.name
         paths.append(overlay)
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    return [*command, "--configfile", *paths] if paths else command
+    return paths
 
 
 def environment() -> dict[str, str]:

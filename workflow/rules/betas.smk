@@ -53,7 +53,6 @@ rule average_betas:
             session=sessions(wildcards),
         ),
         trials="results/{subject}/trials.tsv",
-        ncsnr=nsd_ncsnr("{subject}"),
     output:
         train="results/{subject}/betas/train.h5",
         test="results/{subject}/betas/test.h5",

@@ -6,13 +6,11 @@ from nsdrecon.nsd import read_trials
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
-    threshold = cfg["responses.min_ncsnr"]
     average_repeats(
         dict(zip(snakemake.params.sessions, snakemake.input.sessions, strict=True)),
         read_trials(snakemake.input.trials),
         snakemake.wildcards.subject,
         {"train": snakemake.output.train, "test": snakemake.output.test},
         session_zscore=cfg["responses.session_zscore"],
-        ncsnr_path=None if threshold is None else snakemake.input.ncsnr,
-        ncsnr_threshold=threshold or 0.0,
+        min_ncsnr=cfg["responses.min_ncsnr"],
     )

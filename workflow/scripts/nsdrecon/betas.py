@@ -3,6 +3,9 @@
 A session's voxels are stored as they are in NSD (int16, percent signal change x 300). Means over
 repeats are made block of voxels by block of voxels, so that memory grows neither with the number of
 sessions nor with the number of images.
+
+Which voxels are used, and the mean and spread they are standardised by, come from training trials
+alone: whatever the test trials are, the training responses are the same.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -17,16 +21,17 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from nsdrecon.errors import InputError
+from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
 from nsdrecon.nsd import SPLITS, split_ids
 from nsdrecon.store import ID, create_h5, dataset, open_h5
-from nsdrecon.volumes import Voxels, read_map, read_mask, read_session
+from nsdrecon.volumes import Voxels, read_mask, read_session
 
 logger = logging.getLogger(__name__)
 
 UNITS_PER_PERCENT = 300  # stored int16 = percent signal change x 300 (NSD data manual)
 _STORED_UNITS = "percent signal change x 300"
+_ZSCORES = "z-score over the training trials of each session"
 _CHUNK_VOXELS = 64
 _BLOCK_VOXELS = 256  # 57 MB of float64 for 27,750 trials
 _CHUNK_ROWS = 2048
@@ -91,8 +96,7 @@ def average_repeats(
     outputs: Mapping[str, str | Path],
     *,
     session_zscore: bool = False,
-    ncsnr_path: str | Path | None = None,
-    ncsnr_threshold: float = 0.0,
+    min_ncsnr: float | None = None,
 ) -> None:
     """Mean response of each image over its available repeats, for both splits.
 
@@ -100,9 +104,9 @@ def average_repeats(
     ``voxel`` and ``affine``; that of the test images also the single trials: ``trial_betas``
     (n_trials, n_voxels) float32, ``trial_nsd_id`` and ``trial`` (n_trials,).
 
-    Both splits have the same voxels. Left out are those that do not vary in some session (in NSD:
-    volume edges that a session missed) and, on request, those with a low ncsnr; how many is logged
-    and stored. Which voxels these are depends on no image and no split.
+    Both splits have the same voxels. Left out are those that do not vary over the training trials
+    of some session (in NSD: volume edges that a session missed) and, on request, those with a low
+    ncsnr; how many is logged and stored. No test trial has a say in it.
 
     Parameters
     ----------
@@ -115,17 +119,21 @@ def average_repeats(
     outputs
         ``{"train": path, "test": path}``, HDF5 files, written all or nothing.
     session_zscore
-        Give each voxel mean 0 and standard deviation 1 over the trials of each session (as in
-        MindEye2) instead of percent signal change (as in Brain-Diffuser).
-    ncsnr_path, ncsnr_threshold
-        Map of the noise ceiling's signal-to-noise ratio; voxels below the threshold, or without a
-        value, are left out.
+        Give each voxel mean 0 and standard deviation 1 over the training trials of each session (as
+        in MindEye2, but there over all trials) instead of percent signal change (as in
+        Brain-Diffuser). Test trials are standardised by the same two numbers.
+    min_ncsnr
+        Leave out voxels whose noise-ceiling signal-to-noise ratio is below this. It is computed
+        from the repeats of training images (`_training_ncsnr`), so it is not that of NSD's
+        ``ncsnr.nii.gz``, which test images are part of.
 
     Raises
     ------
     InputError
         If a session's file is missing, damaged or does not fit the trial table or the other
-        sessions, if a split has no image, or if no voxel is left.
+        sessions, if a split has no image, an image is in both or a session has less than two
+        training trials, if no training image is repeated and ``min_ncsnr`` is given, or if no voxel
+        is left.
     """
     numbers = sorted(sessions)
     _require_trials(trials, numbers, subject)
@@ -133,9 +141,12 @@ def average_repeats(
     with ExitStack() as stack:
         files = [stack.enter_context(open_h5(sessions[number])) for number in numbers]
         voxels = _common_voxels(files, numbers, trials, subject)
-        ncsnr = None if ncsnr_path is None else read_map(ncsnr_path, voxels)
-        excluded = _excluded_voxels(files, ncsnr, ncsnr_threshold)
-        kept = np.flatnonzero(~np.any(list(excluded.values()), axis=0))
+        opened = [
+            _Session(file, (trials.loc[trials["session"] == number, "split"] == "train").to_numpy())
+            for file, number in zip(files, numbers, strict=True)
+        ]
+        excluded = _excluded_voxels(opened, trials, min_ncsnr, subject)
+        kept = _voxels_left(excluded)
         counts = {f"excluded_{reason}": int(flags.sum()) for reason, flags in excluded.items()}
         logger.info("%s: %d of %d voxels used; %s", subject, len(kept), len(voxels), counts)
         if len(kept) == 0:
@@ -145,10 +156,10 @@ def average_repeats(
         attributes = {
             "subject": subject,
             "sessions": numbers,
-            "units": "z-score over each session" if session_zscore else "percent signal change",
+            "units": _ZSCORES if session_zscore else "percent signal change",
             "voxels_in_mask": len(voxels),
             **counts,
-            **({} if ncsnr is None else {"ncsnr_threshold": ncsnr_threshold}),
+            **({} if min_ncsnr is None else {"min_ncsnr": min_ncsnr}),
         }
         writers = []
         for split in SPLITS:
@@ -159,7 +170,7 @@ def average_repeats(
         starts = range(0, len(kept), _BLOCK_VOXELS)
         for start in progress(starts, description=f"{subject} means over repeats", unit="block"):
             block = kept[start : start + _BLOCK_VOXELS]
-            betas = _read_block(files, block, len(trials), session_zscore)
+            betas = _read_block(opened, block, session_zscore)
             for writer in writers:
                 writer.write(betas, start)
 
@@ -208,39 +219,65 @@ def _create_blocked(file: h5py.File, name: str, n_rows: int, n_voxels: int) -> h
     return file.create_dataset(name, (n_rows, n_voxels), dtype=np.float32, chunks=chunks)
 
 
-def _read_block(
-    files: Sequence[h5py.File], block: np.ndarray, n_trials: int, zscore: bool
-) -> np.ndarray:
-    """Some voxels (ascending) in the trials of all sessions: (n_trials, n_block) float64."""
-    betas = np.empty((n_trials, len(block)))
+@dataclass(frozen=True)
+class _Session:
+    """An open file of `extract_session`, and which of its trials show training images."""
+
+    file: h5py.File
+    training: np.ndarray  # (n_trials,) bool
+
+
+def _read_block(sessions: Sequence[_Session], block: np.ndarray, zscore: bool) -> np.ndarray:
+    """Some voxels (ascending) in the trials of all sessions: (n_trials, n_block) float64.
+
+    In percent signal change, or as z-scores over the training trials of each session.
+    """
+    betas = np.empty((sum(len(session.training) for session in sessions), len(block)))
     first, last = block[0], block[-1]
     row = 0
-    for file in files:
-        stored = file["betas"][:, first : last + 1][:, block - first]
-        betas[row : row + len(stored)] = _scaled(stored, zscore)
+    for session in sessions:
+        stored = session.file["betas"][:, first : last + 1][:, block - first]
+        betas[row : row + len(stored)] = (
+            _zscored(stored, session.training) if zscore else stored / UNITS_PER_PERCENT
+        )
         row += len(stored)
     return betas
 
 
-def _scaled(stored: np.ndarray, zscore: bool) -> np.ndarray:
-    """One session's stored betas as z-scores or in percent signal change, float64."""
-    if not zscore:
-        return stored / UNITS_PER_PERCENT
-    return (stored - stored.mean(axis=0)) / stored.std(axis=0)
+def _zscored(stored: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """One session's betas with mean 0 and standard deviation 1 over its training trials."""
+    reference = stored[training]
+    return (stored - reference.mean(axis=0)) / reference.std(axis=0)
 
 
 def _excluded_voxels(
-    files: Sequence[h5py.File], ncsnr: np.ndarray | None, threshold: float
+    sessions: Sequence[_Session], trials: pd.DataFrame, min_ncsnr: float | None, subject: str
 ) -> dict[str, np.ndarray]:
-    """Why voxels cannot be used: reason to flags (n_voxels,); a voxel has one reason at most.
+    """Why voxels are left out: reason to flags (n_voxels,); a voxel has one reason at most."""
+    excluded = _silent_voxels(sessions)
+    if min_ncsnr is not None:
+        voxels = _voxels_left(excluded)
+        excluded["low_ncsnr"] = np.zeros_like(excluded["constant"])
+        excluded["low_ncsnr"][voxels] = (
+            _training_ncsnr(sessions, trials, voxels, subject) < min_ncsnr
+        )
+    return excluded
 
-    Stored betas are integers, so they are finite; they also vary within each session for all that
-    is left, so that z-scores are finite.
+
+def _voxels_left(excluded: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.flatnonzero(~np.any(list(excluded.values()), axis=0))
+
+
+def _silent_voxels(sessions: Sequence[_Session]) -> dict[str, np.ndarray]:
+    """Voxels that do not vary, as in `_excluded_voxels`.
+
+    Stored betas are integers, so they are finite; over the training trials of each session they
+    also vary for all that is left, so that z-scores are finite, those of test trials too.
     """
     lows = []
     highs = []
-    for file in files:
-        betas = file["betas"][()]
+    for session in sessions:
+        betas = session.file["betas"][()][session.training]
         lows.append(betas.min(axis=0))
         highs.append(betas.max(axis=0))
     lows, highs = np.array(lows), np.array(highs)
@@ -250,8 +287,6 @@ def _excluded_voxels(
         "zero_in_a_session": (still & (lows == 0)).any(axis=0),
         "constant_in_a_session": still.any(axis=0),
     }
-    if ncsnr is not None:
-        excluded["low_ncsnr"] = ~(ncsnr >= threshold)  # also where it is not a number
     counted = np.zeros(lows.shape[1], dtype=bool)
     for flags in excluded.values():
         flags &= ~counted
@@ -259,8 +294,57 @@ def _excluded_voxels(
     return excluded
 
 
+def _training_ncsnr(
+    sessions: Sequence[_Session], trials: pd.DataFrame, voxels: np.ndarray, subject: str
+) -> np.ndarray:
+    """Noise-ceiling signal-to-noise ratio of some voxels (ascending), from training trials alone.
+
+    With responses standardised over the training trials of each session, so that their total
+    variance is 1::
+
+        noise variance = mean over images of the variance (ddof 1) over the repeats of an image
+        ncsnr = sqrt(max(0, 1 - noise variance)) / sqrt(noise variance)
+
+    This is how NSD estimates it (Allen et al., 2022, Nature Neuroscience 25, 116-126, Methods,
+    "Noise ceiling estimation"), but NSD takes the images with three trials in all sessions, test
+    images among them; here it is the training images with two or more in the sessions used.
+
+    Returns
+    -------
+    (len(voxels),) float64; infinite where repeats do not differ.
+    """
+    shown = trials.reset_index(drop=True)
+    shown = shown[shown["split"] == "train"]
+    shown = shown[shown.duplicated(ID, keep=False)]
+    if shown.empty:
+        raise InputError(
+            f"trial table of {subject}",
+            found="no training image with two trials",
+            expected="some, to tell signal from noise for responses.min_ncsnr",
+            remedy="Use more sessions, or set responses.min_ncsnr: null.",
+        )
+    _, image, counts = np.unique(shown[ID], return_inverse=True, return_counts=True)
+    # (images x trials): times betas it is the mean over an image's repeats.
+    means_of = scipy.sparse.csr_array((1 / counts[image], (image, np.arange(len(shown)))))
+    weight = 1 / (counts - 1)[image] / len(counts)
+    noise = np.empty(len(voxels))
+    starts = range(0, len(voxels), _BLOCK_VOXELS)
+    for start in progress(starts, description=f"{subject} noise ceiling", unit="block"):
+        columns = slice(start, start + _BLOCK_VOXELS)
+        betas = _read_block(sessions, voxels[columns], zscore=True)[shown.index]
+        betas -= (means_of @ betas)[image]
+        noise[columns] = weight @ np.square(betas, out=betas)
+    with np.errstate(divide="ignore"):
+        ncsnr = np.sqrt(np.maximum(0, 1 - noise) / noise)
+    logger.info(
+        "%s: ncsnr from the repeats of %d training images: median %.3f over %d voxels",
+        *(subject, len(counts), np.median(ncsnr), len(ncsnr)),
+    )
+    return ncsnr
+
+
 def _require_trials(trials: pd.DataFrame, numbers: Sequence[int], subject: str) -> None:
-    """Check that the trial table has just these sessions, and images of both splits."""
+    """Check that the trial table has just these sessions, and trials enough for both splits."""
     source = f"trial table of {subject}"
     found = sorted(set(trials["session"]))
     if found != list(numbers):
@@ -268,6 +352,20 @@ def _require_trials(trials: pd.DataFrame, numbers: Sequence[int], subject: str) 
     for split in SPLITS:
         if not (trials["split"] == split).any():
             raise InputError(source, found=f"no {split} image", expected="at least one")
+    both = np.intersect1d(*(split_ids(trials, split) for split in SPLITS))
+    if len(both):
+        raise InputError(
+            source, found=f"nsd_id {listing(both)} in both splits", expected="each image in one"
+        )
+    training = (trials["split"] == "train").groupby(trials["session"]).sum()
+    few = training.index[training < 2]
+    if len(few):
+        raise InputError(
+            source,
+            found=f"less than two training trials in session {listing(few)}",
+            expected="two or more: they say which voxels can be used",
+            remedy="Leave the session out of nsd.sessions.",
+        )
 
 
 def _common_voxels(
