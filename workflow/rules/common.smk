@@ -16,10 +16,10 @@ from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon import layout
 
 
-def code(script):
-    """Fingerprint of a script and of the library modules it imports, for a rule's params."""
+def code(script, *loaded):
+    """Fingerprint of a script, of the library modules it imports, and of files that it loads."""
     library = Path(nsdrecon.__file__).parents[1]
-    return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library)
+    return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library, *loaded)
 
 
 def partitions_file():
