@@ -100,9 +100,13 @@ def implementation(dotted: str) -> Any:
         If the file or module cannot be used or has nothing of that name.
     """
     place, name = _split(dotted)
-    module = load(place) if _is_file(place) else importlib.import_module(place)
     try:
+        module = load(place) if _is_file(place) else importlib.import_module(place)
         return getattr(module, name)
+    except ImportError as error:
+        raise InputError(
+            place, found=str(error), expected="a Python file or an installed module"
+        ) from error
     except AttributeError:
         raise InputError(
             place, found=f"nothing with the name {name}", expected=f"a class or function {name}"
