@@ -164,6 +164,23 @@ def test_a_perfect_noise_prediction_leads_to_the_image_whatever_the_first_image(
     assert np.abs(found[:, 0].astype(int) - targets).max() <= 1
 
 
+def test_inputs_of_the_unet_are_batched_by_name_unconditional_ones_first():
+    class Told(PerfectModel):
+        def condition(self, features):
+            group = {"mean": features["target"].mean(dim=(1, 2))}
+            return {**super().condition(features), "added_cond_kwargs": group}
+
+        def predict(self, latents, timestep, condition):
+            self.told = condition["added_cond_kwargs"]["mean"]
+            return super().predict(latents, timestep, condition)
+
+    model = Told()
+    ids, targets, conditioning = perfect_inputs(2)
+    reconstruct(model, ids, targets, conditioning, **KEY)
+    means = torch.from_numpy(conditioning["target"].mean(axis=(1, 2)))
+    torch.testing.assert_close(model.told, torch.cat([torch.zeros(2), means]))
+
+
 @pytest.mark.parametrize(("start", "timestep"), [("aligned", 721), ("brain-diffuser", 741)])
 def test_the_first_image_is_noised_to_the_start_timestep_and_denoised_from_721(start, timestep):
     model = PerfectModel()

@@ -12,7 +12,7 @@ from nsdrecon.errors import InputError
 from nsdrecon.extensions import source
 from nsdrecon.run import FLOORS, Run
 from nsdrecon.settings import complete_settings, read_schema
-from nsdrecon.systems import SAMPLERS, Registry, registry
+from nsdrecon.systems import SAMPLERS, Registry, check_implementations, registry
 from workflow_runs import ROOT
 
 LIBRARY = ROOT / "workflow/scripts/nsdrecon"
@@ -114,6 +114,7 @@ def test_a_users_rows_come_after_those_of_the_library(tmp_path):
         ("decode =", "deocde =", "mine.py:Whole: found no method decode"),
         ("class Whole", "class Hole", "mine.py: found nothing with the name Whole"),
         ("def encode", "def code", "mine.py: found nothing with the name encode"),
+        (":encode", "other.py:encode", "other.py: found no Python file"),
         ('"two-words"', '"vd"', "mine.py: vd: found a name that exists already"),
         ('"two-words"', '"oracle"', "mine.py: oracle: found a name that exists already"),
         ('"two-words"', '"Two words"', "mine.py: Two words: found the name 'Two words'"),
@@ -129,7 +130,7 @@ def test_a_users_rows_come_after_those_of_the_library(tmp_path):
 def test_faults_of_a_users_rows_name_the_file_and_what_is_missing(tmp_path, old, new, said):
     assert old in OWN
     with pytest.raises(InputError, match=re.escape(said)):
-        extended(tmp_path, OWN.replace(old, new))
+        check_implementations(extended(tmp_path, OWN.replace(old, new)))
 
 
 def test_a_users_model_needs_its_folder_its_penalty_and_settings_that_exist(tmp_path):

@@ -15,10 +15,12 @@ from nsdrecon.settings import (
     read_schema,
     with_workflow_folder,
 )
-from nsdrecon.systems import registry
+from nsdrecon.systems import check_implementations, registry
 
 config.update(with_workflow_folder(config, SCRIPTS.parent, Path.cwd()))
 REGISTRY = registry(named_extensions(config))
+if workflow.is_main_process:
+    check_implementations(REGISTRY)
 complete_settings(
     config, read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY)
 )

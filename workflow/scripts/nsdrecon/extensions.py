@@ -1,8 +1,9 @@
 """Python files of a user that add rows to the tables of what the workflow can use.
 
 The configuration names such files (``extensions``). Each may hold lists of rows under fixed names,
-for instance ``FEATURES``. What a row stands for is named as ``module:Name`` or as ``file.py:Name``,
-and as ``:Name`` where it is in the row's own file.
+for instance ``FEATURES``. What a row stands for is named as ``module:Name``, as ``:Name`` where it
+is in the row's own file, or as ``file.py:Name`` in a file beside it. Every job reads the rows, so a
+file of rows is quick if what needs torch stands in another.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def rows(paths: Iterable[str | Path], name: str, kind: type[Row]) -> list[Row]:
     name
         Of the list in each file; a file without it adds nothing to this table.
     kind
-        Class of the rows, a dataclass. Texts ``:Name`` become ``file.py:Name``.
+        Class of the rows, a dataclass. Places in files get the path of the file.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def rows(paths: Iterable[str | Path], name: str, kind: type[Row]) -> list[Row]:
                 raise InputError(
                     f"{path}: {name}[{number}]", found=repr(row), expected=f"a {kind.__name__}"
                 )
-            found.append(_with_own_file(row, path))
+            found.append(_with_paths(row, path))
     return found
 
 
@@ -130,15 +131,15 @@ def _is_file(place: str) -> bool:
     return place.endswith(".py")
 
 
-def _with_own_file(row: Row, path: str | Path) -> Row:
-    """The row, with this file in place of nothing before a colon."""
-    texts = {field.name: getattr(row, field.name) for field in fields(row)}
-    own = {
-        name: f"{path}{text}"
-        for name, text in texts.items()
-        if isinstance(text, str) and text.startswith(":")
-    }
-    return replace(row, **own)
+def _with_paths(row: Row, path: str | Path) -> Row:
+    """The row, with ``:Name`` and ``beside.py:Name`` as places below the working directory."""
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    found = {}
+    for field, value in values.items():
+        place, separator, name = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        if separator and (not place or _is_file(place)):
+            found[field] = f"{Path(path).parent / place if place else path}:{name}"
+    return replace(row, **found)
 
 
 def _reason(error: Exception, file: Path) -> str:

@@ -218,8 +218,8 @@ def registry(extensions: Sequence[str | Path] = ()) -> Registry:
     Raises
     ------
     InputError
-        If a file does not run, or a row of it has a name that exists, or names a feature, a class,
-        a function or a method that does not.
+        If a file does not run, or a row of it has a name that exists, or names a feature that does
+        not.
     """
     features = {row.name: row for row in FEATURES}
     backbones = {row.name: row for row in BACKBONES}
@@ -234,6 +234,36 @@ def registry(extensions: Sequence[str | Path] = ()) -> Registry:
             _check_backbone(row, features, path)
             backbones[row.name] = row
     return Registry(features, backbones)
+
+
+def check_implementations(registry: Registry) -> None:
+    """Look at what a user's rows stand for. Imports it, so once a run, not in every job.
+
+    Raises
+    ------
+    InputError
+        If a file does not run, or a function, a class or a method of it is missing.
+    """
+    for feature in registry.features.values():
+        if feature not in FEATURES and not callable(implementation(feature.encoder)):
+            raise InputError(feature.encoder, found="no function", expected="a function")
+    for backbone in registry.backbones.values():
+        if backbone not in BACKBONES:
+            _check_methods(backbone)
+
+
+def _check_methods(row: Backbone) -> None:
+    kind = implementation(row.loader)
+    abstract = getattr(kind, "__abstractmethods__", ())
+    missing = [
+        name for name in METHODS if name in abstract or not callable(getattr(kind, name, None))
+    ]
+    if missing:
+        raise InputError(
+            row.loader,
+            found=f"no method {', '.join(missing)}",
+            expected=f"a class with the methods {', '.join(METHODS)}",
+        )
 
 
 def _check_name(
@@ -264,8 +294,6 @@ def _check_feature(row: Feature, path: str | Path) -> None:
         raise InputError(
             f"{path}: {row.name}", found=f"kind {row.kind!r}", expected=" or ".join(KINDS)
         )
-    if not callable(implementation(row.encoder)):
-        raise InputError(path, found=f"{row.encoder}, no function", expected="a function")
 
 
 def _check_backbone(row: Backbone, features: Iterable[str], path: str | Path) -> None:
@@ -275,17 +303,6 @@ def _check_backbone(row: Backbone, features: Iterable[str], path: str | Path) ->
             f"{path}: {row.name}",
             found=f"features {', '.join(unknown)}" if unknown else "no features",
             expected=f"some of {', '.join(features)}",
-        )
-    kind = implementation(row.loader)
-    abstract = getattr(kind, "__abstractmethods__", ())
-    missing = [
-        name for name in METHODS if name in abstract or not callable(getattr(kind, name, None))
-    ]
-    if missing:
-        raise InputError(
-            row.loader,
-            found=f"no method {', '.join(missing)}",
-            expected=f"a class with the methods {', '.join(METHODS)}",
         )
 
 
