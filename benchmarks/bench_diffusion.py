@@ -69,7 +69,7 @@ def _inputs(folder: Path, n_images: int) -> tuple:
     spec = StableDiffusion.describe(folder)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n_images, spec.image_size, spec.image_size, 3), dtype=np.uint8)
-    embeddings = rng.normal(size=(n_images, *spec.conditioning["sd-text"])).astype(np.float32)
+    embeddings = rng.normal(size=(n_images, *spec.conditioning["text"])).astype(np.float32)
     return np.arange(n_images), images, embeddings
 
 
@@ -100,7 +100,7 @@ def _with_pipeline(folder: Path, n_images: int) -> dict:
             pipeline(
                 image=Image.fromarray(images[row]),
                 prompt_embeds=torch.from_numpy(embeddings[row : row + 1]),
-                negative_prompt_embeds=model.unconditional["sd-text"],
+                negative_prompt_embeds=model.unconditional["text"],
                 num_inference_steps=STEPS,
                 strength=STRENGTH,
                 guidance_scale=GUIDANCE,
@@ -130,7 +130,7 @@ def _with_nsdrecon(
             model,
             nsd_id[some],
             images[some],
-            {"sd-text": embeddings[some]},
+            {"text": embeddings[some]},
             subject="subj01",
             seed=0,
             sampling=sampling,

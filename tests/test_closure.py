@@ -80,3 +80,13 @@ def test_another_script_has_its_own_fingerprint(project):
     assert code_fingerprint(project / "other.py", project) != code_fingerprint(
         project / "script.py", project
     )
+
+
+def test_files_that_a_script_loads_count_with_what_they_import(project):
+    script, loaded = project / "script.py", project / "lib/unused.py"
+    plain = code_fingerprint(script, project)
+    assert code_fingerprint(script, project, loaded) != plain
+    assert code_fingerprint(script, project, project / "lib/used.py") == plain  # imported anyway
+    one = code_fingerprint(loaded, project, project / "lib/deep/inner.py")
+    (project / "more.py").write_text("from lib.deep import inner\n")
+    assert code_fingerprint(loaded, project, project / "more.py") != one

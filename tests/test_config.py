@@ -3,11 +3,13 @@
 import re
 
 import pytest
-import yaml
 
+from nsdrecon.settings import read_schema
+from nsdrecon.systems import registry
 from workflow_runs import ROOT, copy_project, snakemake
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+REGISTRY = registry()
+SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml", REGISTRY)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,7 @@ def test_subject_outside_the_simulation_is_named(project):
 
 
 def test_all_subjects_and_systems_at_full_size_are_planned(project):
-    systems = SCHEMA["properties"]["systems"]["items"]["enum"]
-    everything = {"subjects": list(range(1, 9)), "systems": systems}
+    everything = {"subjects": list(range(1, 9)), "systems": list(REGISTRY.systems)}
     done = snakemake(project, "-n", "--quiet", "rules", overlays=(everything,))
     assert done.returncode == 0, done.stderr
 

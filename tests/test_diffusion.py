@@ -120,13 +120,18 @@ class PerfectModel(Backbone):
     def describe(cls, folder, vae_folder=None) -> BackboneSpec:
         return cls().spec
 
-    def predict(self, latents, timestep, context):
+    @classmethod
+    def load(cls, folder, vae_folder=None, **options) -> PerfectModel:
+        return cls()
+
+    def predict(self, latents, timestep, condition):
         self.calls.append((len(latents) // 2, timestep))
         if len(latents) // 2 > self.largest:
             raise torch.OutOfMemoryError("not enough memory")
         if self.first_latents is None:
             self.first_latents = latents.chunk(2)[0]
-        target = context.float().transpose(1, 2).reshape(latents.shape)
+        context = condition["encoder_hidden_states"].float()
+        target = context.transpose(1, 2).reshape(latents.shape)
         a = self.alpha_bar[timestep]
         noise = (latents - a.sqrt() * target) / (1 - a).sqrt()
         # The unconditional half predicts what the conditional half does, whatever the guidance.
@@ -157,6 +162,23 @@ def test_a_perfect_noise_prediction_leads_to_the_image_whatever_the_first_image(
     start = np.random.default_rng(2).integers(0, 256, targets.shape, dtype=np.uint8)
     found = reconstruct(PerfectModel(), ids, start, conditioning, **KEY, sampling=Sampling(sampler))
     assert np.abs(found[:, 0].astype(int) - targets).max() <= 1
+
+
+def test_inputs_of_the_unet_are_batched_by_name_unconditional_ones_first():
+    class Told(PerfectModel):
+        def condition(self, features):
+            group = {"mean": features["target"].mean(dim=(1, 2))}
+            return {**super().condition(features), "added_cond_kwargs": group}
+
+        def predict(self, latents, timestep, condition):
+            self.told = condition["added_cond_kwargs"]["mean"]
+            return super().predict(latents, timestep, condition)
+
+    model = Told()
+    ids, targets, conditioning = perfect_inputs(2)
+    reconstruct(model, ids, targets, conditioning, **KEY)
+    means = torch.from_numpy(conditioning["target"].mean(axis=(1, 2)))
+    torch.testing.assert_close(model.told, torch.cat([torch.zeros(2), means]))
 
 
 @pytest.mark.parametrize(("start", "timestep"), [("aligned", 721), ("brain-diffuser", 741)])
@@ -247,7 +269,7 @@ def test_stable_diffusion_equals_the_diffusers_pipeline_with_the_same_noise(
     empty = TextEncoder(sd_folder, projected=False).encode([""])
     expected = pipeline(
         image=posterior.mean * sd.vae.config.scaling_factor,
-        prompt_embeds=torch.from_numpy(conditioning["sd-text"]),
+        prompt_embeds=torch.from_numpy(conditioning["text"]),
         negative_prompt_embeds=empty.expand(len(IDS), -1, -1),
         num_inference_steps=sampling.steps,
         strength=sampling.strength,
@@ -322,7 +344,7 @@ def test_inputs_are_checked_without_the_model(sd_folder, tmp_path):
         ({"images": np.zeros((5, 20, 20), np.uint8)}, "uint8 RGB"),
         ({"tokens": 11}, r"found shape \(5, 11, 32\); expected \(5, 12, 32\)"),
         ({"width": 24}, r"found shape \(5, 12, 24\); expected \(5, 12, 32\)"),
-        ({"name": "vd-text"}, "found vd-text; expected sd-text"),
+        ({"name": "pooled"}, "found pooled; expected text"),
         ({"nan": 3}, "not finite for nsd_id 11"),
         ({"samples": 0}, "samples: found 0"),
         ({"batch_size": 0}, "batch_size: found 0"),
@@ -330,7 +352,7 @@ def test_inputs_are_checked_without_the_model(sd_folder, tmp_path):
 )
 def test_bad_inputs_are_refused(sd, change, message):
     images, conditioning = inputs(sd.spec)
-    values = conditioning["sd-text"][:, : change.get("tokens", 12), : change.get("width", 32)]
+    values = conditioning["text"][:, : change.get("tokens", 12), : change.get("width", 32)]
     if "nan" in change:
         values[change["nan"], 2, 5] = np.nan
     with pytest.raises(InputError, match=message):
@@ -338,7 +360,7 @@ def test_bad_inputs_are_refused(sd, change, message):
             sd,
             change.get("nsd_id", IDS),
             change.get("images", images),
-            {change.get("name", "sd-text"): values},
+            {change.get("name", "text"): values},
             **KEY,
             samples=change.get("samples", 1),
             batch_size=change.get("batch_size", 1),
@@ -506,14 +528,14 @@ def test_dual_transformer_equals_that_of_diffusers():
 
 def test_unconditional_is_the_empty_text_and_a_grey_image(vd, vd_folder):
     grey = np.full((1, 40, 40, 3), 127, dtype=np.uint8)
-    torch.testing.assert_close(vd.unconditional["vd-vision"], VisionEncoder(vd_folder).encode(grey))
+    torch.testing.assert_close(vd.unconditional["vision"], VisionEncoder(vd_folder).encode(grey))
     torch.testing.assert_close(
-        vd.unconditional["vd-text"], TextEncoder(vd_folder, projected=True).encode([""])
+        vd.unconditional["text"], TextEncoder(vd_folder, projected=True).encode([""])
     )
 
 
 @pytest.mark.parametrize(
-    ("weight", "used", "unused"), [(1.0, "vd-text", "vd-vision"), (0.0, "vd-vision", "vd-text")]
+    ("weight", "used", "unused"), [(1.0, "text", "vision"), (0.0, "vision", "text")]
 )
 def test_the_text_weight_mixes_text_and_vision(vd_folder, weight, used, unused):
     model = VersatileDiffusion.load(vd_folder, text_weight=weight)

@@ -44,7 +44,7 @@ def full_size_model() -> StableDiffusion:
         image_size=512,
         latent_shape=(4, 64, 64),
         latent_scale=SD_LATENT_SCALE,
-        conditioning={"sd-text": (77, 768)},
+        conditioning={"text": (77, 768)},
         scheduler={
             "num_train_timesteps": 1000,
             "beta_start": 0.00085,
@@ -52,7 +52,7 @@ def full_size_model() -> StableDiffusion:
             "beta_schedule": "scaled_linear",
         },
     )
-    return StableDiffusion(spec, unet.eval(), vae.eval(), {"sd-text": torch.zeros(1, 77, 768)})
+    return StableDiffusion(spec, unet.eval(), vae.eval(), {"text": torch.zeros(1, 77, 768)})
 
 
 def one_image() -> tuple[np.ndarray, float]:
@@ -62,7 +62,7 @@ def one_image() -> tuple[np.ndarray, float]:
         full_size_model(),
         np.array([5]),
         rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8),
-        {"sd-text": rng.normal(size=(1, 77, 768)).astype(np.float32)},
+        {"text": rng.normal(size=(1, 77, 768)).astype(np.float32)},
         subject="subj01",
         seed=0,
         sampling=Sampling("ddpm", steps=4),

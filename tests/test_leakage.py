@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from job_graph import Job, ancestors, planned_jobs
+from nsdrecon.systems import registry
 from workflow_runs import copy_project
 
 # Made from test images or about to be: the only files through which they could leak. Captions are
 # in one file for all images, so what is made of those of the test images is told by its path.
 TEST_STIMULI = "results/stimuli/test.h5"
 ORACLE = "oracle-"
-SYSTEMS = ("vdvae", "sd-ddpm", "sd-ddim", "vd-ddpm", "vd-ddim")
+SYSTEMS = set(registry().systems)
 RESCALED = ", rescaled by the test set"
 
 
@@ -76,21 +77,19 @@ def test_rescaling_by_the_test_set_is_labelled(project):
 
 def test_rescaling_by_the_test_set_without_a_label_is_found(tmp_path):
     project = copy_project(tmp_path / "project")
-    rules = project / "workflow/rules/run.smk"
-    text = rules.read_text()
+    titles = project / "workflow/scripts/nsdrecon/run.py"
+    text = titles.read_text()
     assert RESCALED in text
-    rules.write_text(text.replace(RESCALED, ""))
+    titles.write_text(text.replace(RESCALED, ""))
     (project / "test.yaml").write_text("regression: {rescale: test}")
     jobs = planned_jobs(project, ["config/demo.yaml", "test.yaml"])
-    assert unlabelled(jobs) == set(SYSTEMS)
+    assert unlabelled(jobs) == SYSTEMS
 
 
 def test_training_latents_come_from_training_ids_alone(project):
     """And everything made of test images lies under a path that says so."""
     jobs = planned_jobs(project, ["config/demo.yaml"])
-    extractions = [
-        job for job in jobs if job.rule in {"vdvae_latents", "text_features", "vision_features"}
-    ]
+    extractions = [job for job in jobs if job.rule in {"vdvae_latents", "features"}]
     assert {job.params["split"] for job in extractions} == {"'train'", "'test'"}
     for job in extractions:
         oracle = job.params["split"] == "'test'"

@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import yaml
 
 from job_graph import Job, planned_jobs
 from tiny_runs import OVERLAYS
-from workflow_runs import ROOT, snakemake
+from workflow_runs import ROOT, started_jobs
 
 LIBRARY = "workflow/scripts/nsdrecon"
 NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
@@ -146,19 +145,6 @@ def finished(tiny, tmp_path_factory):
     return Path(shutil.copytree(tiny, tmp_path_factory.mktemp("reruns") / "p", symlinks=True))
 
 
-def dry_run(project: Path, overlays: tuple) -> Counter:
-    """How many jobs of each rule a run would start."""
-    done = snakemake(project, "-n", "--profile", "profiles/demo", overlays=overlays)
-    assert done.returncode == 0, done.stderr
-    said = done.stdout + done.stderr
-    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", said, flags=re.M | re.S)
-    assert bool(table) != ("Nothing to be done" in said)
-    lines = table.group(1).splitlines() if table else []
-    counts = Counter({rule: int(count) for rule, count in map(str.split, lines)})
-    counts.pop("all", None)
-    return counts
-
-
 def expected(project: Path, jobs: list[Job], change: Change, before: list[Job]) -> Counter:
     """The touched jobs, everything made from them, and what has to make their temporary files."""
     known = {job.outputs: job for job in before}
@@ -208,7 +194,7 @@ def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
             with (finished / name).open("ab") as stream:
                 stream.write(added.encode())
             os.utime(finished / name)
-        found = dry_run(finished, overlays)
+        found = started_jobs(finished, "-n", overlays=overlays)
         assert found == wanted
         if change.settings.get("nsd"):
             assert found["session_betas"] == 1, "sessions that are there are read again"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -36,6 +38,19 @@ def snakemake(
     with started(project, *arguments, overlays=overlays) as process:
         output, errors = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def started_jobs(project: Path, *arguments: str, overlays: tuple[dict | str, ...]) -> Counter:
+    """How many jobs of each rule a run with the demo's profile starts, or a dry run (-n) would."""
+    done = snakemake(project, "--profile", "profiles/demo", *arguments, overlays=overlays)
+    assert done.returncode == 0, done.stderr[-6000:]
+    said = done.stdout + done.stderr
+    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", said, flags=re.M | re.S)
+    assert bool(table) != ("Nothing to be done" in said)
+    lines = table.group(1).splitlines() if table else []
+    counts = Counter({rule: int(count) for rule, count in map(str.split, lines)})
+    counts.pop("all", None)
+    return counts
 
 
 def started(

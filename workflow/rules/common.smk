@@ -8,18 +8,22 @@
 # that of the models' files in float32 (VDVAE 0.5 GB, CLIP 1.7, Stable Diffusion 3.8, Versatile
 # Diffusion up to 9 while it is put together), about twice, with 3 GB for CUDA.
 
+from functools import cache
+
 import nsdrecon
 from nsdrecon.closure import code_fingerprint, text_fingerprint
 from nsdrecon.diffusion.settings import Sampling
+from nsdrecon.extensions import source
 from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon import layout
 
 
-def code(script):
-    """Fingerprint of a script and of the library modules it imports, for a rule's params."""
+@cache
+def code(script, *loaded):
+    """Fingerprint of a script, of the library modules it imports, and of files that it loads."""
     library = Path(nsdrecon.__file__).parents[1]
-    return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library)
+    return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library, *loaded)
 
 
 def partitions_file():
@@ -51,7 +55,7 @@ def part(wildcards):
 
 def system_shards(wildcards):
     """The shards of a system's images."""
-    stage1 = wildcards.system.removeprefix("oracle-") == "vdvae"
+    stage1 = REGISTRY.backbone(wildcards.system) is None
     folder = f"results/{wildcards.subject}/reconstructions/{wildcards.system}/shards"
     return [f"{folder}/{shard}.h5" for shard in ([WHOLE] if stage1 else SHARDS)]
 
@@ -110,7 +114,7 @@ def trained(path):
 
 def parts(wildcards):
     """What the scores of a feature space are divided by: a VDVAE's layers, otherwise tokens."""
-    if wildcards.feature != "vdvae":
+    if wildcards.feature != STAGE1:
         return None
     return {"architecture": ARCHITECTURE, "layers": config["latents"]["vdvae_layers"]}
 
@@ -131,33 +135,39 @@ def decoded(feature):
     """What a system decodes: predictions from test responses, or an oracle's true latents."""
 
     def path(wildcards):
-        oracle = wildcards.system.startswith("oracle-")
+        oracle = wildcards.system.startswith(ORACLE)
         folder = "oracle-latents" if oracle else "predictions"
         return f"results/{wildcards.subject}/{folder}/{feature}.h5"
 
     return path
 
 
-def guidance(wildcards):
-    """The features, besides the VDVAE's, that guide a diffusion system."""
-    return GUIDANCE[wildcards.system.removeprefix("oracle-")]
-
-
 def stage1_images(wildcards):
     """What a diffusion system starts from: the VDVAE's images, or those of the VDVAE's oracle."""
-    oracle = "oracle-" if wildcards.system.startswith("oracle-") else ""
-    return f"results/{wildcards.subject}/reconstructions/{oracle}vdvae.h5"
+    oracle = ORACLE if wildcards.system.startswith(ORACLE) else ""
+    return f"results/{wildcards.subject}/reconstructions/{oracle}{STAGE1}.h5"
 
 
-def feature_model(feature):
-    """Folder of the model that a CLIP feature is made with."""
-    return config["models"][FEATURE_MODELS[feature]]["folder"]
+def feature(wildcards):
+    """A feature space's row in the registry."""
+    return REGISTRY.features[wildcards.feature]
+
+
+def seen(wildcards):
+    """What the encoder of a feature space sees: captions, with the table of all images, or images."""
+    if feature(wildcards).kind == "text":
+        return [nsd(layout.STIMULUS_TABLE), config["nsd"]["captions"]]
+    return seen_images(wildcards)
+
+
+def model_folder(feature):
+    """Folder of the model that a feature space is made with."""
+    return config["models"][REGISTRY.features[feature].model]["folder"]
 
 
 def backbone(wildcards):
     """Folders of a diffusion system's model: its own and that of an exchanged autoencoder."""
-    name = wildcards.system.removeprefix("oracle-").partition("-")[0]
-    return config["models"][BACKBONES[name]]
+    return config["models"][REGISTRY.backbone(wildcards.system).model]
 
 
 def sampling(wildcards):
@@ -166,10 +176,9 @@ def sampling(wildcards):
     return {name: config["stage2"][name] for name in names}
 
 
-def flows(wildcards):
-    """Settings that only Versatile Diffusion has."""
-    names = ["text_weight"] if wildcards.system.removeprefix("oracle-").startswith("vd-") else []
-    return {name: config["stage2"][name] for name in names}
+def own_settings(wildcards):
+    """Settings that this backbone alone has."""
+    return {name: config["stage2"][name] for name in REGISTRY.backbone(wildcards.system).settings}
 
 
 def folder_files(folder):

@@ -1,39 +1,13 @@
 # Scores of the reconstructions against the seen images, with floors, ceilings and intervals.
 
-# Floors that need no decoder, in one job a subject; each system has its own besides.
-COMMON_FLOORS = {
-    "mean-image": "mean training image",
-    "flat-grey": "flat grey",
-    "random-training-image": "random training image",
-    "nearest-training-image": "training image with the nearest response",
-}
-FLOOR_TITLES = {
-    **COMMON_FLOORS,
-    **{f"shuffled-{system}": f"{TITLES[system]}, shuffled brain" for system in SYSTEMS},
-}
-# What the pipeline was built to compare: samplers with one backbone, backbones with one sampler.
-CONTRASTS = {
-    title: pair
-    for title, pair in {
-        "DDPM - DDIM (Stable Diffusion)": ("sd-ddpm", "sd-ddim"),
-        "DDPM - DDIM (Versatile Diffusion)": ("vd-ddpm", "vd-ddim"),
-        "Stable - Versatile Diffusion (DDPM)": ("sd-ddpm", "vd-ddpm"),
-        "Stable - Versatile Diffusion (DDIM)": ("sd-ddim", "vd-ddim"),
-    }.items()
-    if set(pair) <= set(SYSTEMS)
-}
-METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in CONTRASTS.values())]
+METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in RUN.contrasts.values())]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
-TABLES += ["samples.tsv"] if SEVERAL else []
-TABLES += [f"{name}.tsv" for name in ("repeats", "holdout") if config["evaluation"][name]]
+TABLES += ["samples.tsv"] if RUN.several else []
+TABLES += ["repeats.tsv"] if RUN.repeats else []
+TABLES += ["holdout.tsv"] if RUN.holdout else []
 MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
 REPEATS = list(range(1, MAX_REPEATS + 1))
-# The text features whose clusters are categories of images.
-CAPTIONS = next((feature for feature in FEATURES if feature.endswith("-text")), "sd-text")
-HOLDOUT_FEATURES = list(
-    dict.fromkeys(["vdvae", *(f for s in config["evaluation"]["holdout"] for f in GUIDANCE[s])])
-)
 # Networks that score under this protocol, by column; the weights of one differ between protocols.
 NETWORKS = [
     {"name": entry["name"], "weights": entry["weights"]}
@@ -71,7 +45,7 @@ rule floors:
         train="results/{subject}/betas/train.h5",
         test="results/{subject}/betas/test.h5",
     output:
-        expand("results/{{subject}}/reconstructions/{floor}.h5", floor=COMMON_FLOORS),
+        expand("results/{{subject}}/reconstructions/{floor}.h5", floor=FLOORS),
     log:
         "logs/floors/{subject}.log",
     benchmark:
@@ -92,8 +66,8 @@ rule floors:
 rule categories:
     """Clusters of captions: those of the training images, and which of them a test image is in."""
     input:
-        train=f"results/{{subject}}/latents/{CAPTIONS}/train.h5",
-        test=f"results/{{subject}}/oracle-latents/{CAPTIONS}.h5",
+        train=f"results/{{subject}}/latents/{RUN.captions}/train.h5",
+        test=f"results/{{subject}}/oracle-latents/{RUN.captions}.h5",
     output:
         "results/{subject}/categories.tsv",
     log:
@@ -156,7 +130,7 @@ rule floors_evaluation:
         networks=model_files("networks"),
         checked=network_checks(),
     output:
-        expand("results/{{subject}}/evaluation/{floor}.tsv", floor=COMMON_FLOORS),
+        expand("results/{{subject}}/evaluation/{floor}.tsv", floor=FLOORS),
     log:
         "logs/floors_evaluation/{subject}.log",
     benchmark:
@@ -182,7 +156,7 @@ rule metrics:
         expand(
             "results/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
-            system=[*SYSTEM_TITLES, *FLOOR_TITLES, *ORACLE_TITLES],
+            system=[*RUN.titles, *RUN.floor_titles, *RUN.oracle_titles],
         ),
     output:
         long="results/tables/metrics.tsv",
@@ -205,10 +179,10 @@ rule metrics:
         code=code("metrics"),
         cfg=settings("evaluation.bootstrap", "evaluation.protocol", "nsd.source", "seed"),
         networks=NETWORKS,
-        contrasts=CONTRASTS,
-        systems=SYSTEM_TITLES,
-        floors=FLOOR_TITLES,
-        ceilings=ORACLE_TITLES,
+        contrasts=RUN.contrasts,
+        systems=RUN.titles,
+        floors=RUN.floor_titles,
+        ceilings=RUN.oracle_titles,
     script:
         "../scripts/metrics.py"
 
@@ -216,7 +190,9 @@ rule metrics:
 rule sample_agreement:
     """How much the samples of one image agree with each other, without the ground truth."""
     input:
-        expand("results/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=SEVERAL),
+        expand(
+            "results/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=RUN.several
+        ),
     output:
         "results/tables/samples.tsv",
     log:
@@ -265,7 +241,7 @@ rule repeats:
             "results/{subject}-repeats{n}/evaluation/{system}.tsv",
             n=REPEATS,
             subject=SUBJECTS,
-            system=config["evaluation"]["repeats"],
+            system=RUN.repeats,
         ),
     output:
         table="results/tables/repeats.tsv",
@@ -282,10 +258,10 @@ rule repeats:
         runtime=scaled(15),
     params:
         code=code("repeats"),
-        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "evaluation.repeats", "seed"),
+        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "seed"),
         n=REPEATS,
         networks=NETWORKS,
-        systems=SYSTEM_TITLES,
+        systems=RUN.titles,
     script:
         "../scripts/repeats.py"
 
@@ -293,17 +269,19 @@ rule repeats:
 rule holdout_training:
     """Training responses and latents without the clusters of captions that are left out."""
     input:
-        captions=f"results/{{subject}}/latents/{CAPTIONS}/train.h5",
+        captions=f"results/{{subject}}/latents/{RUN.captions}/train.h5",
         train="results/{subject}/betas/train.h5",
         test="results/{subject}/betas/test.h5",
-        latents=expand("results/{{subject}}/latents/{feature}/train.h5", feature=HOLDOUT_FEATURES),
+        latents=expand(
+            "results/{{subject}}/latents/{feature}/train.h5", feature=RUN.holdout_features
+        ),
     output:
         train="results/{subject}-holdout/betas/train.h5",
         test="results/{subject}-holdout/betas/test.h5",
         latents=temp(
             expand(
                 "results/{{subject}}-holdout/latents/{feature}/train.h5",
-                feature=HOLDOUT_FEATURES,
+                feature=RUN.holdout_features,
             )
         ),
     log:
@@ -330,17 +308,15 @@ rule holdout:
         full=expand(
             "results/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
-            system=config["evaluation"]["holdout"],
+            system=RUN.holdout,
         ),
         held_out=expand(
             "results/{subject}-holdout/evaluation/{system}.tsv",
             subject=SUBJECTS,
-            system=config["evaluation"]["holdout"],
+            system=RUN.holdout,
         ),
         categories=[
-            f"results/{subject}/categories.tsv"
-            for subject in SUBJECTS
-            for _ in config["evaluation"]["holdout"]
+            f"results/{subject}/categories.tsv" for subject in SUBJECTS for _ in RUN.holdout
         ],
     output:
         "results/tables/holdout.tsv",
@@ -355,6 +331,6 @@ rule holdout:
         runtime=scaled(15),
     params:
         code=code("holdout"),
-        cfg=settings("evaluation.bootstrap", "evaluation.held_out", "evaluation.holdout", "seed"),
+        cfg=settings("evaluation.bootstrap", "evaluation.held_out", "seed"),
     script:
         "../scripts/holdout.py"

@@ -16,7 +16,7 @@ rule model_check:
     benchmark:
         "results/benchmarks/model_check/{model}.tsv"
     wildcard_constraints:
-        model="|".join(["networks", "vdvae", *BACKBONES.values()]),
+        model="|".join([SCORING, STAGE1, *REGISTRY.models]),
     # Before all else that could start.
     priority: 1
     conda:
@@ -27,6 +27,7 @@ rule model_check:
     # Without a fingerprint of its code: it loads every model, so a change of one model's code would
     # check all models again, and run again whatever waits for their checks.
     params:
+        loaded=lambda wildcards: REGISTRY.checked_by(wildcards.model),
         own=lambda wildcards: own_files(wildcards.model),
         model=lambda wildcards: model_settings(wildcards.model),
     script:
@@ -93,67 +94,39 @@ rule vdvae_latents:
         "../scripts/vdvae_latents.py"
 
 
-rule text_features:
-    """Text features of one shard of the seen images' captions."""
+rule features:
+    """Features of one shard of the seen images, or of their captions."""
     input:
+        seen=seen,
         trials="results/{subject}/trials.tsv",
-        stimulus_table=nsd(layout.STIMULUS_TABLE),
-        captions=config["nsd"]["captions"],
-        model=lambda wildcards: folder_files(feature_model(wildcards.feature)),
-        checked=lambda wildcards: f"results/data/models/{FEATURE_MODELS[wildcards.feature]}.tsv",
+        model=lambda wildcards: folder_files(model_folder(wildcards.feature)),
+        checked=lambda wildcards: f"results/data/models/{feature(wildcards).model}.tsv",
     output:
         temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
-        "logs/text_features/{subject}_{latents}_{feature}_{shard}.log",
+        "logs/features/{subject}_{latents}_{feature}_{shard}.log",
     benchmark:
-        "results/benchmarks/text_features/{subject}_{latents}_{feature}_{shard}.tsv"
+        "results/benchmarks/features/{subject}_{latents}_{feature}_{shard}.tsv"
     wildcard_constraints:
-        feature="sd-text|vd-text",
+        feature="|".join(REGISTRY.features),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
         mem_mb=scaled(8000),
-        runtime=scaled(60),
+        runtime=lambda wildcards, attempt: attempt
+        * {"text": 60, "vision": 120}[feature(wildcards).kind],
         gpu=1,
     params:
-        code=code("text_features"),
+        code=lambda wildcards: code("features", source(feature(wildcards).encoder)),
         cfg=settings("device", "latents.batch_size"),
-        folder=lambda wildcards: feature_model(wildcards.feature),
+        encoder=lambda wildcards: feature(wildcards).encoder,
+        folder=lambda wildcards: model_folder(wildcards.feature),
+        kind=lambda wildcards: feature(wildcards).kind,
         part=part,
         split=seen_split,
     script:
-        "../scripts/text_features.py"
-
-
-rule vision_features:
-    """Versatile Diffusion's vision features of one shard of the seen images."""
-    input:
-        stimuli=seen_images,
-        trials="results/{subject}/trials.tsv",
-        model=lambda wildcards: folder_files(feature_model("vd-vision")),
-        checked="results/data/models/versatile_diffusion.tsv",
-    output:
-        temp("results/{subject}/{latents}/vd-vision/shards/{shard}.h5"),
-    log:
-        "logs/vision_features/{subject}_{latents}_{shard}.log",
-    benchmark:
-        "results/benchmarks/vision_features/{subject}_{latents}_{shard}.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    threads: 4
-    resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(120),
-        gpu=1,
-    params:
-        code=code("vision_features"),
-        cfg=settings("device", "latents.batch_size"),
-        folder=lambda wildcards: feature_model("vd-vision"),
-        part=part,
-        split=seen_split,
-    script:
-        "../scripts/vision_features.py"
+        "../scripts/features.py"
 
 
 rule latents:

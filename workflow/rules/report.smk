@@ -16,7 +16,7 @@ rule reconstructions_figure:
         "../envs/nsdrecon.yaml"
     params:
         code=code("reconstructions_figure"),
-        titles=list(SYSTEM_TITLES.values()),
+        titles=list(RUN.titles.values()),
     script:
         "../scripts/reconstructions_figure.py"
 
@@ -37,7 +37,7 @@ rule samples_figure:
         "../envs/nsdrecon.yaml"
     params:
         code=code("samples_figure"),
-        title=lambda wildcards: SYSTEM_TITLES[wildcards.system],
+        title=lambda wildcards: RUN.titles[wildcards.system],
     script:
         "../scripts/samples_figure.py"
 
@@ -99,10 +99,10 @@ rule metrics_figure:
         code=code("metrics_figure"),
         cfg=settings("evaluation.protocol"),
         networks=NETWORKS,
-        contrasts=CONTRASTS,
-        systems=SYSTEM_TITLES,
-        floors=FLOOR_TITLES,
-        ceilings=ORACLE_TITLES,
+        contrasts=RUN.contrasts,
+        systems=RUN.titles,
+        floors=RUN.floor_titles,
+        ceilings=RUN.oracle_titles,
     script:
         "../scripts/metrics_figure.py"
 
@@ -175,12 +175,14 @@ rule report:
         usage_totals="results/dag/usage_totals.tsv",
         trials=expand("results/{subject}/trials.tsv", subject=SUBJECTS),
         reconstructions=expand("results/figures/reconstructions_{subject}.png", subject=SUBJECTS),
-        samples=SAMPLES_FIGURES,
+        samples=expand(
+            "results/figures/samples_{subject}_{system}.png", subject=SUBJECTS, system=RUN.several
+        ),
         regressions=expand("results/figures/regression_{subject}.png", subject=SUBJECTS),
         noise_ceiling="results/figures/noise_ceiling.png",
         scores=rules.metrics_figure.output.figures,
-        repeats=[rules.repeats.output.figure] if config["evaluation"]["repeats"] else [],
-        holdout=rules.holdout.output if config["evaluation"]["holdout"] else [],
+        repeats=[rules.repeats.output.figure] if RUN.repeats else [],
+        holdout=rules.holdout.output if RUN.holdout else [],
     output:
         "results/report.html",
     log:
@@ -193,8 +195,8 @@ rule report:
         config=config,
         subjects=SUBJECTS,
         networks=NETWORKS,
-        systems=SYSTEM_TITLES,
-        floors=FLOOR_TITLES,
-        ceilings=ORACLE_TITLES,
+        systems=RUN.titles,
+        floors=RUN.floor_titles,
+        ceilings=RUN.oracle_titles,
     script:
         "../scripts/report.py"

@@ -9,7 +9,18 @@ SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).paren
 if (SCRIPTS / "nsdrecon").is_dir():
     sys.path.insert(0, str(SCRIPTS))
 
-from nsdrecon.settings import complete_settings, with_workflow_folder
+from nsdrecon.settings import (
+    complete_settings,
+    named_extensions,
+    read_schema,
+    with_workflow_folder,
+)
+from nsdrecon.systems import check_implementations, registry
 
-complete_settings(config, workflow.source_path("../schemas/config.schema.yaml"))
 config.update(with_workflow_folder(config, SCRIPTS.parent, Path.cwd()))
+REGISTRY = registry(named_extensions(config))
+if workflow.is_main_process:
+    check_implementations(REGISTRY)
+complete_settings(
+    config, read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY)
+)

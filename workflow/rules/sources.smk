@@ -59,34 +59,21 @@ def subject_files(subject):
 
 def shared_files():
     """The files that a run downloads for all subjects."""
-    table = [nsd(layout.STIMULUS_TABLE)] if needs_captions() else []
+    table = [nsd(layout.STIMULUS_TABLE)] if RUN.needs_captions else []
     images = "results/stimuli/test.h5" if BY_RANGES else nsd(layout.STIMULI)
     return [nsd(layout.DESIGN), *table, images]
 
 
-def features():
-    """The features that a run extracts: for systems, for oracles, for categories of images."""
-    evaluation = config["evaluation"]
-    grouped = evaluation["categories"] is not None or evaluation["holdout"]
-    return [*FEATURES, *ORACLE_FEATURES, *([CAPTIONS] if grouped else [])]
-
-
-def needs_captions():
-    """Whether a run looks at captions at all."""
-    return any("text" in feature for feature in features())
-
-
 def used_models():
     """The models that a run needs, by name; all networks that score are one."""
-    backbones = dict.fromkeys(FEATURE_MODELS[f] for f in features() if f in FEATURE_MODELS)
-    return ["vdvae", *backbones, *(["networks"] if NETWORKS else [])]
+    return [*RUN.models, *([SCORING] if NETWORKS else [])]
 
 
 def model_sources(model):
     """Files and folders of a model, as two lists."""
-    if model == "vdvae":
+    if model == STAGE1:
         return [config["models"]["vdvae"]["checkpoint"]], []
-    if model != "networks":
+    if model != SCORING:
         return [], list(filter(None, config["models"][model].values()))
     weights = list(dict.fromkeys(network["weights"] for network in NETWORKS))
     files = [path for path in weights if Path(path).suffix in WEIGHTS]
@@ -121,7 +108,7 @@ def records():
     """The records of everything that a run downloads."""
     files, folders = models()
     fetched = list(filter(is_downloaded, files))
-    if needs_captions() and config["nsd"]["captions"] == COCO_CAPTIONS:
+    if RUN.needs_captions and config["nsd"]["captions"] == COCO_CAPTIONS:
         fetched.append(COCO_ANNOTATIONS)
     if DOWNLOADS:
         fetched += shared_files()
@@ -133,7 +120,7 @@ def records():
 
 def model_settings(model):
     """What a model is loaded with, for the check of it."""
-    if model == "networks":
+    if model == SCORING:
         return {"protocol": config["evaluation"]["protocol"], "networks": NETWORKS}
     return config["models"][model]
 
@@ -142,7 +129,7 @@ def own_captions():
     """The array of captions, if the user brought it."""
     captions = config["nsd"]["captions"]
     made = captions == COCO_CAPTIONS or config["nsd"]["source"] == "simulated"
-    return [] if made or not needs_captions() else [captions]
+    return [] if made or not RUN.needs_captions else [captions]
 
 
 def temporary_files():

@@ -4,7 +4,7 @@
 rule vdvae_images:
     """VDVAE images of one shard of the test images."""
     input:
-        latents=decoded("vdvae"),
+        latents=decoded(STAGE1),
         checkpoint=config["models"]["vdvae"]["checkpoint"],
     output:
         temp("results/{subject}/reconstructions/{system}/shards/{shard}.h5"),
@@ -13,7 +13,7 @@ rule vdvae_images:
     benchmark:
         "results/benchmarks/vdvae_images/{subject}_{system}_{shard}.tsv"
     wildcard_constraints:
-        system="(oracle-)?vdvae",
+        system=f"({ORACLE})?{STAGE1}",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

@@ -5,7 +5,9 @@ rule diffusion_images:
     """Images of one diffusion system for one shard of the test images."""
     input:
         stage1=stage1_images,
-        guidance=lambda wildcards: [decoded(name)(wildcards) for name in guidance(wildcards)],
+        guidance=lambda wildcards: [
+            decoded(feature)(wildcards) for feature in REGISTRY.guidance(wildcards.system).values()
+        ],
         model=lambda wildcards: folder_files(backbone(wildcards)["folder"]),
         vae=lambda wildcards: folder_files(backbone(wildcards)["vae_folder"]),
     output:
@@ -15,7 +17,7 @@ rule diffusion_images:
     benchmark:
         "results/benchmarks/diffusion_images/{subject}_{system}_{shard}.tsv"
     wildcard_constraints:
-        system="(oracle-)?(sd|vd)-(ddpm|ddim)",
+        system=f"({ORACLE})?({DIFFUSION})",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -24,7 +26,9 @@ rule diffusion_images:
         runtime=scaled(240),
         gpu=1,
     params:
-        code=code("diffusion_images"),
+        code=lambda wildcards: code(
+            "diffusion_images", source(REGISTRY.backbone(wildcards.system).loader)
+        ),
         cfg=settings(
             "device",
             "seed",
@@ -34,11 +38,13 @@ rule diffusion_images:
             "stage2.samples",
         ),
         folders=backbone,
-        flows=flows,
-        guidance=guidance,
+        guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),
+        loader=lambda wildcards: REGISTRY.backbone(wildcards.system).loader,
         part=part,
         subject=base,
+        sampler=lambda wildcards: REGISTRY.system(wildcards.system).sampler,
         sampling=sampling,
+        settings=own_settings,
     script:
         "../scripts/diffusion_images.py"
 
@@ -47,8 +53,8 @@ rule samples:
     """Mean, uncertainty and chosen sample of every image, by its predicted vision features."""
     input:
         reconstructions="results/{subject}/reconstructions/{system}.h5",
-        predicted="results/{subject}/predictions/vd-vision.h5",
-        model=lambda wildcards: folder_files(feature_model("vd-vision")),
+        predicted=f"results/{{subject}}/predictions/{CHOOSER}.h5",
+        model=lambda wildcards: folder_files(model_folder(CHOOSER)),
     output:
         "results/{subject}/samples/{system}.h5",
     log:
@@ -56,7 +62,7 @@ rule samples:
     benchmark:
         "results/benchmarks/samples/{subject}_{system}.tsv"
     wildcard_constraints:
-        system="(sd|vd)-(ddpm|ddim)",
+        system=DIFFUSION,
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -67,6 +73,7 @@ rule samples:
     params:
         code=code("samples"),
         cfg=settings("device", "latents.batch_size"),
-        folder=lambda wildcards: feature_model("vd-vision"),
+        feature=CHOOSER,
+        folder=lambda wildcards: model_folder(CHOOSER),
     script:
         "../scripts/samples.py"

@@ -3,28 +3,25 @@
 from nsdrecon.devices import PRECISIONS, choose_device
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
 from nsdrecon.diffusion.sampling import Sampling
-from nsdrecon.diffusion.stable_diffusion import StableDiffusion
-from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
+from nsdrecon.extensions import implementation
 from nsdrecon.latent_files import read_latents
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_array, read_ids, shard_ids, write_arrays
 
-BACKBONES = {"sd": StableDiffusion, "vd": VersatileDiffusion}
-
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
-    subject, system = snakemake.params.subject, snakemake.wildcards.system
-    name, sampler = system.removeprefix("oracle-").split("-")
-    backbone, folders = BACKBONES[name], snakemake.params.folders
-    nsd_id = shard_ids(read_ids(snakemake.input.stage1), *snakemake.params.part)
+    cfg, params = snakemake.params.cfg, snakemake.params
+    subject, system = params.subject, snakemake.wildcards.system
+    backbone = implementation(params.loader)
+    nsd_id = shard_ids(read_ids(snakemake.input.stage1), *params.part)
     stage1 = read_array(snakemake.input.stage1, "images", nsd_id)[:, 0]
     conditioning = {
-        feature: read_latents(path, feature, nsd_id)
-        for feature, path in zip(snakemake.params.guidance, snakemake.input.guidance, strict=True)
+        kind: read_latents(path, feature, nsd_id)
+        for (kind, feature), path in zip(
+            params.guidance.items(), snakemake.input.guidance, strict=True
+        )
     }
-    sampling = Sampling(sampler=sampler, **snakemake.params.sampling)
     check_inputs(
-        backbone.describe(**folders),
+        backbone.describe(**params.folders),
         nsd_id,
         stage1,
         conditioning,
@@ -33,8 +30,8 @@ with job_log(snakemake.log[0], snakemake.rule):
     )
     images = reconstruct(
         backbone.load(
-            **folders,
-            **snakemake.params.flows,
+            **params.folders,
+            **params.settings,
             device=choose_device(cfg["device"], snakemake.threads),
             dtype=PRECISIONS[cfg["stage2.precision"]],
             compile_unet=cfg["stage2.compile"],
@@ -44,9 +41,9 @@ with job_log(snakemake.log[0], snakemake.rule):
         conditioning,
         subject=subject,
         seed=cfg["seed"],
-        sampling=sampling,
+        sampling=Sampling(sampler=params.sampler, **params.sampling),
         samples=cfg["stage2.samples"],
         batch_size=cfg["stage2.batch_size"],
     )
-    about = {"system": system, "subject": subject, **snakemake.params.sampling}
+    about = {"system": system, "subject": subject, **params.sampling}
     write_arrays(snakemake.output[0], nsd_id, {"images": images}, about)

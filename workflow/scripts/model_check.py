@@ -10,7 +10,8 @@ from nsdrecon.transfer.weights import check_own_files
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     records = check_own_files(snakemake.params.own, snakemake.output.record)
-    table = pd.DataFrame(loaded_parts(snakemake.wildcards.model, snakemake.params.model))
+    kind, place = snakemake.params.loaded
+    table = pd.DataFrame(loaded_parts(kind, snakemake.params.model, place))
     write_manifest(snakemake.output.record, records)
     write_table(snakemake.output.parts, table)
     log.info("\n%s", table.to_string(index=False))

@@ -13,7 +13,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         snakemake.input.reconstructions,
         snakemake.input.predicted,
         snakemake.output[0],
-        feature="vd-vision",
+        feature=snakemake.params.feature,
         encode=lambda images: encoder.encode(images).cpu().numpy(),
         batch_size=cfg["latents.batch_size"],
     )

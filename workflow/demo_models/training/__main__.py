@@ -154,7 +154,7 @@ def build_stable_diffusion(work: Workshop) -> dict[str, object]:
         "autoencoder": autoencoder.validate(work.autoencoder, images[:N_SAMPLES]),
         "noise_loss": stable_diffusion.validation_loss(work.unet, latents, text),
         "noise_loss_without_text": stable_diffusion.validation_loss(work.unet, latents, nothing),
-        "image_to_image": _samples(work, StableDiffusion.load(folder), {"sd-text": features}),
+        "image_to_image": _samples(work, StableDiffusion.load(folder), {"text": features}),
     }
 
 
@@ -185,8 +185,8 @@ def build_versatile_diffusion(work: Workshop) -> dict[str, object]:
     images, captions = (array[:N_SAMPLES] for array in work.held_out)
     ids = np.arange(N_SAMPLES)
     conditioning = {
-        "vd-text": vd_text_features(ids, captions, folder),
-        "vd-vision": vd_vision_features(ids, images, folder),
+        "text": vd_text_features(ids, captions, folder),
+        "vision": vd_vision_features(ids, images, folder),
     }
     return {
         "image_to_image": {

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 
-def code_fingerprint(script: str | Path, root: str | Path) -> str:
+def code_fingerprint(script: str | Path, root: str | Path, *loaded: str | Path) -> str:
     """SHA-256 (first 16 hex digits) of a script's local import closure.
 
     Only what a file says to Python counts: comments, docstrings and layout do not.
@@ -25,10 +25,13 @@ def code_fingerprint(script: str | Path, root: str | Path) -> str:
         Python file.
     root
         Folder from which local modules are imported; other imports are not followed.
+    loaded
+        Files that the script runs without an import statement, such as extensions of a user.
     """
     root = Path(root).resolve()
     hasher = hashlib.sha256()
-    for path in sorted(import_closure(script, root)):
+    files = set().union(*(import_closure(path, root) for path in (script, *loaded)))
+    for path in sorted(files):
         name = path.relative_to(root) if path.is_relative_to(root) else path.name
         hasher.update(f"{name}\n{_meaning(path)}\n".encode())
     return hasher.hexdigest()[:16]

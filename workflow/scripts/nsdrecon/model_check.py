@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nsdrecon.extensions import implementation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,26 +16,30 @@ if TYPE_CHECKING:
 # Each model's own libraries are imported where it is loaded: they take seconds.
 
 Part = dict[str, object]
+Encoder = Callable[..., object]
 
 
-def loaded_parts(model: str, settings: Mapping[str, object]) -> list[Part]:
+def loaded_parts(kind: str, settings: Mapping[str, object], place: str | None = None) -> list[Part]:
     """The networks of a model after loading them: ``part``, ``source``, number of ``parameters``.
 
     Parameters
     ----------
-    model
-        ``vdvae``, ``stable_diffusion``, ``versatile_diffusion``, or ``networks`` for all that
-        score.
+    kind
+        ``vdvae``, ``backbone``, ``text`` or ``vision`` for the encoder of a feature space, or
+        ``networks`` for all that score.
     settings
-        Its section of the configuration; of ``networks`` the ``protocol`` and the ``networks``,
-        whose parameters are not counted.
+        The model's section of the configuration; of ``networks`` the ``protocol`` and the
+        ``networks``. Parameters of networks and of encoders are not counted.
+    place
+        Of a backbone's class or an encoder's function, as ``module:Name``.
 
     Raises
     ------
     InputError
         If a file is damaged or of another model.
     """
-    return list(_LOADERS[model](**settings))
+    load = _LOADERS[kind]
+    return list(load(**settings) if place is None else load(implementation(place), **settings))
 
 
 def _vdvae(checkpoint: str, **architecture: object) -> Iterator[Part]:
@@ -43,21 +49,28 @@ def _vdvae(checkpoint: str, **architecture: object) -> Iterator[Part]:
     yield _row("vdvae", load_vdvae(checkpoint, VDVAEConfig(**architecture)), checkpoint)
 
 
-def _stable_diffusion(**folders: str | None) -> Iterator[Part]:
-    from nsdrecon.diffusion.stable_diffusion import StableDiffusion
-
-    yield from _backbone(StableDiffusion.load(**folders))
-
-
-def _versatile_diffusion(**folders: str | None) -> Iterator[Part]:
-    from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
-
-    yield from _backbone(VersatileDiffusion.load(**folders))
-
-
-def _backbone(model: Backbone) -> Iterator[Part]:
+def _backbone(loader: type[Backbone], **folders: str | None) -> Iterator[Part]:
+    model = loader.load(**folders)
     yield _row("unet", model.unet, model.spec.folder)
     yield _row("vae", model.vae, model.spec.vae_folder)
+
+
+def _text(encoder: Encoder, folder: str, **_: str | None) -> Iterator[Part]:
+    yield _encoded(encoder, [["a caption"]], folder)
+
+
+def _vision(encoder: Encoder, folder: str, **_: str | None) -> Iterator[Part]:
+    import numpy as np
+
+    yield _encoded(encoder, np.full((1, 64, 64, 3), 127, dtype=np.uint8), folder)
+
+
+def _encoded(encoder: Encoder, seen: object, folder: str) -> Part:
+    """The encoder after it has encoded one caption or image."""
+    import numpy as np
+
+    encoder(np.array([0]), seen, folder, batch_size=1, device="cpu")
+    return {"part": encoder.__name__, "source": folder}
 
 
 def _networks(protocol: str, networks: Sequence[dict[str, str]]) -> Iterator[Part]:
@@ -83,8 +96,9 @@ def _row(part: str, network: nn.Module, source: str | Path) -> Part:
 
 
 _LOADERS = {
+    "backbone": _backbone,
     "networks": _networks,
-    "stable_diffusion": _stable_diffusion,
+    "text": _text,
     "vdvae": _vdvae,
-    "versatile_diffusion": _versatile_diffusion,
+    "vision": _vision,
 }

@@ -8,16 +8,43 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 
 from nsdrecon.errors import InputError
+from nsdrecon.systems import ORACLE, STAGE1, Registry
 
 _WORKFLOW = "<workflow>"
 
 
-def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
+def named_extensions(settings: Mapping[str, Any]) -> list[str]:
+    """The user's files that a configuration names, before it is checked.
+
+    Anything but a text is left to the check, which knows how to name it.
+    """
+    named = settings.get("extensions", [])
+    return [path for path in named if isinstance(path, str)] if isinstance(named, list) else []
+
+
+def read_schema(path: str | Path, registry: Registry) -> dict[str, Any]:
+    """The JSON schema of the configuration, with the names of a registry in it.
+
+    Its definitions of a system and of an oracle are given their names; each feature space gets a
+    penalty and each model a section of its folders.
+    """
+    schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    definitions, sections = schema["$defs"], schema["properties"]
+    definitions["system"]["enum"] = list(registry.systems)
+    definitions["oracle"]["enum"] = [ORACLE + name for name in registry.systems]
+    penalties = dict.fromkeys((STAGE1, *registry.features), definitions["alpha"])
+    sections["regression"]["properties"]["alpha"]["properties"] = penalties
+    sections["models"]["properties"] |= dict.fromkeys(registry.models, definitions["model"])
+    return schema
+
+
+def complete_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> None:
     """Compare a configuration with its JSON schema, and fill in the defaults it leaves out.
 
     Raises
@@ -26,14 +53,15 @@ def complete_settings(settings: dict[str, object], schema: str | Path) -> None:
         If a key is unknown or missing, or a value is not of the right kind; every mistake is named
         with its place.
     """
-    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    _fill(settings, rules)
-    validator = Draft202012Validator(rules)
+    _fill(settings, schema)
+    validator = Draft202012Validator(schema)
     mistakes = sorted(validator.iter_errors(settings), key=lambda error: error.json_path)
     if mistakes:
         found = (f"{error.json_path.removeprefix('$.')}: {_text(error)}" for error in mistakes)
         raise InputError(
-            "configuration", found="\n  ".join(["", *found]), expected=f"settings as in {schema}"
+            "configuration",
+            found="\n  ".join(["", *found]),
+            expected="settings as in config/README.md",
         )
 
 

@@ -21,6 +21,9 @@ from nsdrecon.pretrained import config_value, read_config
 
 logger = logging.getLogger(__name__)
 
+# Arguments of a U-Net by name, each with a row for every image; some are groups of such arguments.
+Condition = dict[str, "torch.Tensor | Condition"]
+
 # The scale of the latents of Stable Diffusion 1.x, for VAE configurations too old to name it.
 SD_LATENT_SCALE = 0.18215
 
@@ -40,7 +43,8 @@ class BackboneSpec:
     latent_scale
         Factor between the autoencoder's latents and the model's.
     conditioning
-        Feature name to (tokens, width), in the order the model takes them.
+        Each kind of features that the model takes, such as ``text``, to (tokens, width), in the
+        order in which it takes them.
     scheduler
         The model's scheduler configuration.
     """
@@ -69,7 +73,7 @@ def describe_folder(
     unet
         Name of the U-Net's subfolder.
     conditioning
-        Feature name to (tokens, width).
+        Kind of features to (tokens, width).
     vae_folder
         Another autoencoder of the same latent space; a folder with its ``config.json``.
 
@@ -130,7 +134,7 @@ class Backbone(ABC):
     device, dtype
         Where and in which precision the networks run.
     unconditional
-        Feature name to (1, tokens, width), float32: the features of "nothing", for guidance.
+        Kind of features to (1, tokens, width), float32: those of "nothing", for guidance.
     """
 
     def __init__(
@@ -162,19 +166,44 @@ class Backbone(ABC):
     def describe(cls, folder: str | Path, vae_folder: str | Path | None = None) -> BackboneSpec:
         """Shapes and configuration of a folder, without loading a weight."""
 
-    def context(self, conditioning: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Context of the U-Net (n, all tokens, width): the features in the order of the spec."""
-        parts = [conditioning[name] for name in self.spec.conditioning]
-        return torch.cat(parts, dim=1).to(self.device, self.dtype)
+    @classmethod
+    @abstractmethod
+    def load(
+        cls,
+        folder: str | Path,
+        vae_folder: str | Path | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compile_unet: bool = False,
+    ) -> Backbone:
+        """The model with its weights; may take further settings of stage 2 by name."""
 
-    def predict(self, latents: torch.Tensor, timestep: int, context: torch.Tensor) -> torch.Tensor:
+    def condition(self, features: Mapping[str, torch.Tensor]) -> Condition:
+        """What the U-Net is told of n images, by the names of its arguments.
+
+        Here the features lie side by side in the order of the spec. A model that takes more, such
+        as ``added_cond_kwargs``, adds it.
+
+        Parameters
+        ----------
+        features
+            Each kind to (n, tokens, width), float32: predicted ones, or those of "nothing".
+
+        Returns
+        -------
+        Keyword arguments: tensors of n rows, or dictionaries of such.
+        """
+        parts = [features[name] for name in self.spec.conditioning]
+        context = torch.cat(parts, dim=1).to(self.device, self.dtype)
+        return {"encoder_hidden_states": context}
+
+    def predict(self, latents: torch.Tensor, timestep: int, condition: Condition) -> torch.Tensor:
         """Prediction of the U-Net (the noise, as a rule), shape as ``latents``, float32."""
         # Keys and values of the context are the same in every step, but keeping them measured no
         # faster: they are 0.4 % (Stable Diffusion) and 1 % (Versatile Diffusion) of the arithmetic.
         unet = self.unet if self.compiled is None else self.compiled
-        output = unet(
-            latents.to(context.dtype), timestep, encoder_hidden_states=context, return_dict=False
-        )
+        output = unet(latents.to(self.dtype), timestep, **condition, return_dict=False)
         return output[0].float()
 
     def encode(self, images: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nsdrecon.diffusion.backbone import Backbone, BackboneSpec, all_finite, to_pixels, to_uint8
+from nsdrecon.diffusion.backbone import (
+    Backbone,
+    BackboneSpec,
+    Condition,
+    all_finite,
+    to_pixels,
+    to_uint8,
+)
 from nsdrecon.diffusion.sampling import Sampling, add_noise, build_scheduler, plan, step
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
@@ -123,7 +130,7 @@ def reconstruct(
     images
         Stage-1 images, shape (n, height, width, 3), uint8; resized to the backbone's size.
     conditioning
-        Feature name to predicted features (n, tokens, width).
+        Each kind of features that the backbone takes to predicted ones (n, tokens, width).
     subject, seed
         Parts of the key of the noise.
     sampling
@@ -240,23 +247,22 @@ class _Job:
         noise = self.normal(self.generators(keys, "stage2-start")).to(latents.device)
         latents = add_noise(self.scheduler, latents, noise, self.plan.start)
         step_noise = self.generators(keys, "stage2-steps")
-        context = self.guided_context(items)
+        condition = self.guided_condition(items)
         for timestep in self.plan.timesteps:
-            both = self.backbone.predict(torch.cat([latents, latents]), timestep, context)
+            both = self.backbone.predict(torch.cat([latents, latents]), timestep, condition)
             unconditional, conditional = both.chunk(2)
             guided = unconditional + self.sampling.guidance * (conditional - unconditional)
             latents = step(self.scheduler, guided, timestep, latents, step_noise)
         return latents
 
-    def guided_context(self, items: Sequence[_Item]) -> torch.Tensor:
-        """Contexts (2 n, tokens, width): unconditional for all the items, then conditional."""
+    def guided_condition(self, items: Sequence[_Item]) -> Condition:
+        """What the U-Net is told, 2 n rows: unconditional for all the items, then conditional."""
         rows = [item.row for item in items]
         features = {
             name: torch.from_numpy(np.asarray(values[rows], dtype=np.float32))
             for name, values in self.conditioning.items()
         }
-        nothing = self.backbone.context(self.backbone.unconditional).expand(len(items), -1, -1)
-        return torch.cat([nothing, self.backbone.context(features)])
+        return _joined(_nothing(self.backbone, len(items)), self.backbone.condition(features))
 
     def generators(self, keys: Sequence[tuple[int, ...]], stage: str) -> list[torch.Generator]:
         """A generator on the CPU for each key, of this job's seed and subject."""
@@ -297,14 +303,35 @@ def _batches(
         position += len(batch)
 
 
+def _nothing(backbone: Backbone, n: int) -> Condition:
+    """The unconditional inputs of a U-Net, the same in each of n rows."""
+    return _repeated(backbone.condition(backbone.unconditional), n)
+
+
+def _repeated(condition: Condition, n: int) -> Condition:
+    return {
+        name: _repeated(value, n) if isinstance(value, dict) else value.expand(n, *value.shape[1:])
+        for name, value in condition.items()
+    }
+
+
+def _joined(first: Condition, second: Condition) -> Condition:
+    """The rows of the first condition, then those of the second."""
+    return {
+        name: _joined(value, second[name])
+        if isinstance(value, dict)
+        else torch.cat([value, second[name]])
+        for name, value in first.items()
+    }
+
+
 def _warm_up(backbone: Backbone, batch_size: int) -> None:
     """Compile the U-Net for this batch size and log how long that took."""
     start = time.perf_counter()
     latents = torch.zeros((2 * batch_size, *backbone.spec.latent_shape), device=backbone.device)
-    context = backbone.context(backbone.unconditional).expand(2 * batch_size, -1, -1)
     # If memory runs out here, the loop will find a size that fits.
     with suppress(torch.OutOfMemoryError):
-        backbone.predict(latents, 0, context)
+        backbone.predict(latents, 0, _nothing(backbone, 2 * batch_size))
     logger.info("torch.compile warm-up: %.1f s", time.perf_counter() - start)
 
 

@@ -15,8 +15,8 @@ from nsdrecon.pretrained import load_model
 class StableDiffusion(Backbone):
     """Stable Diffusion 1.x (Rombach et al. 2022) from a diffusers folder.
 
-    Conditioned on ``sd-text``: the last hidden state of its text encoder after the final layer
-    norm, (77, 768) for the published models. Unconditional is its own encoding of the empty text.
+    Conditioned on ``text``: the last hidden state of its text encoder after the final layer norm,
+    (77, 768) for the published models. Unconditional is its own encoding of the empty text.
     """
 
     @classmethod
@@ -28,7 +28,7 @@ class StableDiffusion(Backbone):
         InputError
             If a configuration file is missing or the parts do not fit each other.
         """
-        return describe_folder(folder, "unet", {"sd-text": sd_text_shape(folder)}, vae_folder)
+        return describe_folder(folder, "unet", {"text": sd_text_shape(folder)}, vae_folder)
 
     @classmethod
     def load(
@@ -62,4 +62,4 @@ class StableDiffusion(Backbone):
         empty = TextEncoder(folder, projected=False, device=device).encode([""])
         unet = load_model(UNet2DConditionModel, spec.folder / "unet", dtype=dtype, device=device)
         vae = load_model(AutoencoderKL, spec.vae_folder, dtype=dtype, device=device)
-        return cls(spec, unet, vae, {"sd-text": empty}, compile_unet=compile_unet)
+        return cls(spec, unet, vae, {"text": empty}, compile_unet=compile_unet)

@@ -41,7 +41,7 @@ MID_GREY = 127
 class VersatileDiffusion(Backbone):
     """Dual-guided Versatile Diffusion (Xu et al. 2023) from a diffusers folder.
 
-    Conditioned on ``vd-text`` and ``vd-vision``, for the published model (77, 768) and (257, 768).
+    Conditioned on ``text`` and ``vision``, for the published model (77, 768) and (257, 768).
     Unconditional are its encodings of the empty text and of a mid-grey image.
     """
 
@@ -72,7 +72,7 @@ class VersatileDiffusion(Backbone):
                 expected=" or ".join(TEXT_UNETS),
             )
         # Text first: the order in which the tokens lie side by side in the context.
-        conditioning = {"vd-text": vd_text_shape(folder), "vd-vision": vd_vision_shape(folder)}
+        conditioning = {"text": vd_text_shape(folder), "vision": vd_vision_shape(folder)}
         return describe_folder(folder, "image_unet", conditioning, vae_folder)
 
     @classmethod
@@ -113,13 +113,13 @@ class VersatileDiffusion(Backbone):
         spec = cls.describe(folder, vae_folder)
         grey = np.full((1, spec.image_size, spec.image_size, 3), MID_GREY, dtype=np.uint8)
         unconditional = {
-            "vd-text": TextEncoder(folder, projected=True, device=device).encode([""]),
-            "vd-vision": VisionEncoder(folder, device=device).encode(grey),
+            "text": TextEncoder(folder, projected=True, device=device).encode([""]),
+            "vision": VisionEncoder(folder, device=device).encode(grey),
         }
         unet = load_model(UNet2DConditionModel, spec.folder / "image_unet", dtype=dtype)
         kind = TEXT_UNETS[read_config(spec.folder / "text_unet")["_class_name"]]
         text_unet = load_model(kind, spec.folder / "text_unet", dtype=dtype)
-        text_tokens = spec.conditioning["vd-text"][0]
+        text_tokens = spec.conditioning["text"][0]
         join_transformers(unet, text_unet, text_tokens=text_tokens, text_weight=text_weight)
         vae = load_model(AutoencoderKL, spec.vae_folder, dtype=dtype, device=device)
         return cls(spec, unet.to(device), vae, unconditional, compile_unet=compile_unet)

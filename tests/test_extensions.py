@@ -1,0 +1,161 @@
+"""Files of a user that add rows: run once, checked, and blamed by name where they are at fault.
+
+At the end the rows of ``tests/extensions`` are added to a finished run, as a user would.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from nsdrecon.errors import InputError
+from nsdrecon.extensions import implementation, load, rows, source
+from tiny_runs import OVERLAYS, TINY
+from workflow_runs import ROOT, snakemake, started_jobs
+
+SYSTEM = "toy-tinted-ddim"
+TOYS = {
+    "extensions": ["extensions/toy_systems.py"],
+    "systems": [*TINY["systems"], SYSTEM],
+    "models": {"toy": {"folder": "workflow/demo_models/stable-diffusion"}},
+    "regression": {"alpha": {"toy-colour": "loo"}},
+}
+
+
+@dataclass(frozen=True)
+class Colour:
+    """A row of a table."""
+
+    name: str
+    mixer: str = "nsdrecon.store:mixed"
+
+
+COLOURS = """
+from test_extensions import Colour
+COLOURS = [Colour("red", ":mix"), Colour("blue"), Colour("green", "paints/mixers.py:mix")]
+def mix(): return "mixed"
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Writes ``mine.py`` into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> str:
+        (tmp_path / "mine.py").write_text(text)
+        return "mine.py"
+
+    return write
+
+
+def test_rows_are_listed_and_name_their_own_file(written):
+    path = written(COLOURS)
+    red, blue, _ = rows([path], "COLOURS", Colour)
+    assert (red, blue) == (Colour("red", "mine.py:mix"), Colour("blue"))
+    assert implementation(red.mixer)() == "mixed"
+    assert source(red.mixer).read_text() == COLOURS
+    assert rows([path], "SHAPES", Colour) == []
+
+
+def test_a_place_in_another_file_is_looked_for_beside_the_row(written, tmp_path):
+    written(COLOURS)
+    (*_, green) = rows([tmp_path / "mine.py"], "COLOURS", Colour)
+    assert green.mixer == f"{tmp_path}/paints/mixers.py:mix"
+
+
+def test_a_file_runs_once_in_a_process(written):
+    path = written("import random\nDRAWN = random.random()\n")
+    assert load(path).DRAWN == load(path).DRAWN
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import os\n1 / 0\n", "mine.py: found ZeroDivisionError in line 2: division by zero"),
+        ("def f(:\n", "mine.py: found SyntaxError: invalid syntax"),
+        ("COLOURS = 3\n", "mine.py: COLOURS: found int; expected a list of Colour"),
+        ("COLOURS = ['red']\n", r"mine.py: COLOURS\[0\]: found 'red'; expected a Colour"),
+    ],
+)
+def test_faults_name_the_file_and_the_place(written, text, said):
+    with pytest.raises(InputError, match=said):
+        rows([written(text)], "COLOURS", Colour)
+
+
+def test_missing_files_and_names_are_named(written):
+    with pytest.raises(InputError, match=r"none.py: found no Python file"):
+        load("none.py")
+    path = written("")
+    with pytest.raises(InputError, match=r"mine.py: found nothing with the name Mixer"):
+        implementation(f"{path}:Mixer")
+    with pytest.raises(InputError, match="Mixer: found no such place; expected module:Name"):
+        implementation("Mixer")
+
+
+def test_places_in_the_library_are_found_without_running_them():
+    assert source("nsdrecon.diffusion.loop:reconstruct").name == "loop.py"
+    assert implementation("nsdrecon.errors:InputError") is InputError
+
+
+# In a run
+
+
+@pytest.fixture(scope="module")
+def extended(tiny, tmp_path_factory):
+    """The finished run in another folder, with the toys; and the jobs that they started."""
+    project = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("toys") / "p", symlinks=True))
+    shutil.copytree(ROOT / "tests/extensions", project / "extensions")
+    return project, started_jobs(project, overlays=(*OVERLAYS, TOYS))
+
+
+def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
+    _, jobs = extended
+    tables = {"metrics", "metrics_figure", "reconstructions_figure", "regression_figure"}
+    about = {"dag", "manifest", "usage", "report"}
+    own = {"model_check", "features", "latents", "weights", "predictions", "scores"}
+    own |= {"diffusion_images", "reconstructions", "evaluation"}
+    assert dict(jobs) == dict.fromkeys(tables | about | own, 1)
+
+
+def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_report(extended):
+    project, _ = extended
+    metrics = pd.read_csv(project / "results/tables/metrics.tsv", sep="\t")
+    assert {SYSTEM, f"shuffled-{SYSTEM}"} <= set(metrics["system"])
+    contrasts = pd.read_csv(project / "results/tables/contrasts.tsv", sep="\t")
+    assert set(contrasts["contrast"]) == {"Stable - Tinted Diffusion (DDIM)"}
+    assert "Tinted Diffusion, DDIM" in (project / "results/report.html").read_text()
+    folder = project / "results/subj01/reconstructions"
+    with h5py.File(folder / f"{SYSTEM}.h5") as tinted, h5py.File(folder / "sd-ddim.h5") as plain:
+        assert tinted.attrs["system"] == SYSTEM
+        assert tinted["images"].shape == plain["images"].shape
+        assert (tinted["images"][()] != plain["images"][()]).mean() > 0.1  # told the colour too
+
+
+def test_a_change_of_a_users_file_runs_its_jobs_again(extended):
+    project, _ = extended
+    path = project / "extensions/toy_backbone.py"
+    text = path.read_text()
+    path.write_text(text + "\n# A remark.\n")
+    assert not started_jobs(project, "-n", overlays=(*OVERLAYS, TOYS))
+    path.write_text(text + "\nADDED = 1\n")
+    found = started_jobs(project, "-n", overlays=(*OVERLAYS, TOYS))
+    assert {"diffusion_images", "report"} <= set(found)
+    assert not {"features", "model_check", "weights", "manifest"} & set(found)
+    assert set(found.values()) == {1}
+    path.write_text(text)
+
+
+def test_a_fault_of_a_users_file_is_named_before_anything_is_planned(extended):
+    project, _ = extended
+    path = project / "extensions/toy_backbone.py"
+    text = path.read_text()
+    path.write_text(text.replace("class TintedDiffusion(StableDiffusion)", "class TintedDiffusion"))
+    done = snakemake(project, "-n", overlays=(*OVERLAYS, TOYS))
+    path.write_text(text)
+    said = done.stdout + done.stderr
+    assert "toy_backbone.py:TintedDiffusion: found no method predict" in said
+    assert "Traceback" not in said

@@ -1,0 +1,23 @@
+"""Features of one shard of the images of a subject's split, or of their captions."""
+
+from nsdrecon.captions import captions_of
+from nsdrecon.devices import choose_device
+from nsdrecon.extensions import implementation
+from nsdrecon.latent_files import write_latents
+from nsdrecon.logs import job_log
+from nsdrecon.nsd import read_stimulus_table, read_trials, split_ids
+from nsdrecon.store import read_array, shard_ids
+
+with job_log(snakemake.log[0], snakemake.rule):
+    cfg, params, files = snakemake.params.cfg, snakemake.params, snakemake.input
+    device = choose_device(cfg["device"], snakemake.threads)
+    nsd_id = shard_ids(split_ids(read_trials(files.trials), params.split), *params.part)
+    if params.kind == "text":
+        table, captions = files.seen
+        seen = captions_of(captions, nsd_id, len(read_stimulus_table(table)))
+    else:
+        seen = read_array(files.seen, "images", nsd_id)
+    features = implementation(params.encoder)(
+        nsd_id, seen, params.folder, batch_size=cfg["latents.batch_size"], device=device
+    )
+    write_latents(snakemake.output[0], nsd_id, features, snakemake.wildcards.feature)

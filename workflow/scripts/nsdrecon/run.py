@@ -1,0 +1,206 @@
+"""What a configuration asks for: subjects, sessions, systems, features, and their titles.
+
+Imports nothing heavy: the workflow reads this module whenever it is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from nsdrecon import layout
+from nsdrecon.errors import InputError
+from nsdrecon.systems import CHOOSER, ORACLE, STAGE1, Registry
+
+FLOORS = {
+    "mean-image": "mean training image",
+    "flat-grey": "flat grey",
+    "random-training-image": "random training image",
+    "nearest-training-image": "training image with the nearest response",
+}
+"""Titles of the floors that need no decoder; each system has its own besides."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete configuration, read with the registry of what there is to choose from.
+
+    Parameters
+    ----------
+    config
+        The configuration, checked against its schema and with its defaults.
+    registry
+        The feature spaces, backbones and systems.
+
+    Raises
+    ------
+    InputError
+        If the configuration lacks the folder of a model or the penalty of a feature space that the
+        run uses, or a setting that a backbone takes.
+    """
+
+    config: Mapping[str, Any]
+    registry: Registry
+
+    def __post_init__(self) -> None:
+        used = [name for name in self.models if name not in self.config["models"]]
+        if used:
+            raise InputError(
+                f"models.{used[0]}", found="nothing", expected="the folder of a model of this run"
+            )
+        for name in self.features:
+            if name not in self.config["regression"]["alpha"]:
+                raise InputError(
+                    f"regression.alpha.{name}",
+                    found="nothing",
+                    expected="a ridge penalty, or loo, for a feature space of this run",
+                )
+        for backbone in filter(None, map(self.registry.backbone, [*self.systems, *self.oracles])):
+            for name in backbone.settings:
+                if name not in self.config["stage2"]:
+                    raise InputError(
+                        f"settings of {backbone.name}",
+                        found=name,
+                        expected=f"keys of stage2: {', '.join(self.config['stage2'])}",
+                    )
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """The subjects, as ``subj01``."""
+        return [f"subj{number:02d}" for number in self.config["subjects"]]
+
+    @cached_property
+    def sessions(self) -> dict[str, list[int]]:
+        """The 1-based sessions of each subject."""
+        wanted = self.config["nsd"]["sessions"]
+        available = map(self._available_sessions, self.config["subjects"])
+        pairs = zip(self.subjects, available, strict=True)
+        return {subject: layout.resolve_sessions(wanted, n, subject) for subject, n in pairs}
+
+    def _available_sessions(self, number: int) -> int:
+        if self.config["nsd"]["source"] != "simulated":
+            return layout.SESSIONS[number]
+        simulated = len(self.config["simulation"]["subjects"])
+        if number > simulated:
+            raise InputError(
+                "config: subjects",
+                found=number,
+                expected=f"a subject of the simulation, 1 to {simulated}",
+            )
+        return self.config["simulation"]["n_sessions"]
+
+    @cached_property
+    def systems(self) -> list[str]:
+        """The systems; the others start from the first stage's images, so that is always there."""
+        return _distinct([STAGE1, *self.config["systems"]])
+
+    @cached_property
+    def oracles(self) -> list[str]:
+        """Ceilings: the same models given the true latents of the test images."""
+        asked = self.config["oracles"]
+        return _distinct([ORACLE + STAGE1, *asked]) if asked else []
+
+    @cached_property
+    def repeats(self) -> list[str]:
+        """Systems of this run that are scored against the number of repeats averaged."""
+        return [name for name in self.config["evaluation"]["repeats"] if name in self.systems]
+
+    @cached_property
+    def holdout(self) -> list[str]:
+        """Systems of this run that are trained again without some clusters of captions."""
+        return [name for name in self.config["evaluation"]["holdout"] if name in self.systems]
+
+    @cached_property
+    def several(self) -> list[str]:
+        """Systems that draw several samples of an image."""
+        return self.systems[1:] if self.config["stage2"]["samples"] > 1 else []
+
+    @cached_property
+    def features(self) -> list[str]:
+        """The feature spaces that are predicted from the brain."""
+        return [*self._decoded(self.systems), *self._chooser]
+
+    @cached_property
+    def _chooser(self) -> list[str]:
+        return [CHOOSER] if self.several and CHOOSER not in self._decoded(self.systems) else []
+
+    @cached_property
+    def oracle_features(self) -> list[str]:
+        """The feature spaces of which oracles are given the true latents."""
+        return self._decoded(self.oracles) if self.oracles else []
+
+    @cached_property
+    def holdout_features(self) -> list[str]:
+        """The feature spaces that are predicted without some clusters of captions."""
+        return self._decoded(self.holdout)
+
+    def _decoded(self, systems: Iterable[str]) -> list[str]:
+        guides = (self.registry.guidance(system).values() for system in systems)
+        return _distinct([STAGE1, *chain.from_iterable(guides)])
+
+    @cached_property
+    def captions(self) -> str:
+        """The text features whose clusters are categories of images."""
+        texts = [row.name for row in self.registry.features.values() if row.kind == "text"]
+        return next((name for name in self.features if name in texts), texts[0])
+
+    @cached_property
+    def extracted(self) -> list[str]:
+        """The feature spaces that are extracted: for systems, oracles and categories of images."""
+        evaluation = self.config["evaluation"]
+        grouped = evaluation["categories"] is not None or self.holdout
+        categories = [self.captions] if grouped else []
+        return _distinct([*self.features, *self.oracle_features, *categories])
+
+    @cached_property
+    def needs_captions(self) -> bool:
+        """Whether this run looks at captions at all."""
+        rows = self.registry.features
+        return any(rows[name].kind == "text" for name in self.extracted if name != STAGE1)
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The models that this run needs, besides the networks that score."""
+        encoders = [self.registry.features[name] for name in self.extracted if name != STAGE1]
+        backbones = map(self.registry.backbone, [*self.systems, *self.oracles])
+        return _distinct([STAGE1, *(row.model for row in (*encoders, *backbones) if row)])
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Titles of the systems."""
+        return {name: self._title(name) for name in self.systems}
+
+    @cached_property
+    def oracle_titles(self) -> dict[str, str]:
+        """Titles of the oracles."""
+        return {name: f"{self._title(name)}, oracle: true latents" for name in self.oracles}
+
+    @cached_property
+    def floor_titles(self) -> dict[str, str]:
+        """Titles of the floors: those of all systems together, then each system's own."""
+        own = {f"shuffled-{name}": f"{self._title(name)}, shuffled brain" for name in self.systems}
+        return {**FLOORS, **own}
+
+    def _title(self, name: str) -> str:
+        title = self.registry.system(name).title
+        # The result of one image then depends on the others: said wherever a system is named.
+        by_test_set = self.config["regression"]["rescale"] == "test"
+        return f"{title}, rescaled by the test set" if by_test_set else title
+
+    @cached_property
+    def contrasts(self) -> dict[str, tuple[str, str]]:
+        """Pairs of systems that differ in their sampler or in their backbone alone, by title."""
+        return self.registry.contrasts(self.systems)
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """Names of the parts into which a stage is cut that keeps a GPU busy."""
+        count = self.config["shards"]
+        return [f"{number + 1}-of-{count}" for number in range(count)]
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
