@@ -147,6 +147,9 @@ def test_a_users_model_needs_its_folder_its_penalty_and_settings_that_exist(tmp_
     odd = extended(tmp_path / "odd", OWN.replace('"glow"})', '"glow"}, ("brightness",))'))
     with pytest.raises(InputError, match="settings of two-words: found brightness; expected keys"):
         run(odd, systems=["two-words-ddim"], **lamp, **bright)
+    dim = OWN.replace('kind="vision")', 'kind="vision", settings=("shade",))')
+    with pytest.raises(InputError, match="settings of glow: found shade; expected keys of latents"):
+        run(extended(tmp_path / "dim", dim), systems=["two-words-ddim"], **lamp, **bright)
     run(rows, systems=["sd-ddim"])  # what is not used needs nothing
 
 

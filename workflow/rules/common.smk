@@ -165,6 +165,11 @@ def model_folder(feature):
     return config["models"][REGISTRY.features[feature].model]["folder"]
 
 
+def encoder_settings(wildcards):
+    """Settings that the encoder of this feature space alone has."""
+    return {name: config["latents"][name] for name in feature(wildcards).settings}
+
+
 def backbone(wildcards):
     """Folders of a diffusion system's model: its own and that of an exchanged autoencoder."""
     return config["models"][REGISTRY.backbone(wildcards.system).model]
@@ -172,7 +177,7 @@ def backbone(wildcards):
 
 def sampling(wildcards):
     """Settings of the sampler, by the names of nsdrecon.diffusion.sampling.Sampling."""
-    names = ("encoding", "guidance", "start", "steps", "strength", "variance")
+    names = ("encoding", "guidance", "rounding", "start", "steps", "strength", "variance")
     return {name: config["stage2"][name] for name in names}
 
 

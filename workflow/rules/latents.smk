@@ -124,6 +124,7 @@ rule features:
         folder=lambda wildcards: model_folder(wildcards.feature),
         kind=lambda wildcards: feature(wildcards).kind,
         part=part,
+        settings=encoder_settings,
         split=seen_split,
     script:
         "../scripts/features.py"

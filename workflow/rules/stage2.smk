@@ -72,7 +72,7 @@ rule samples:
         gpu=1,
     params:
         code=code("samples"),
-        cfg=settings("device", "latents.batch_size"),
+        cfg=settings("device", "latents.batch_size", "latents.vision_resize"),
         feature=CHOOSER,
         folder=lambda wildcards: model_folder(CHOOSER),
     script:

@@ -18,6 +18,11 @@ with job_log(snakemake.log[0], snakemake.rule):
     else:
         seen = read_array(files.seen, "images", nsd_id)
     features = implementation(params.encoder)(
-        nsd_id, seen, params.folder, batch_size=cfg["latents.batch_size"], device=device
+        nsd_id,
+        seen,
+        params.folder,
+        **params.settings,
+        batch_size=cfg["latents.batch_size"],
+        device=device,
     )
     write_latents(snakemake.output[0], nsd_id, features, snakemake.wildcards.feature)

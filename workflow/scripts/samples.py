@@ -8,7 +8,9 @@ from nsdrecon.logs import job_log
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
     device = choose_device(cfg["device"], snakemake.threads)
-    encoder = VisionEncoder(snakemake.params.folder, device=device)
+    encoder = VisionEncoder(
+        snakemake.params.folder, resize=cfg["latents.vision_resize"], device=device
+    )
     summarise_samples(
         snakemake.input.reconstructions,
         snakemake.input.predicted,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -39,7 +40,11 @@ logger = logging.getLogger(__name__)
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 
+# Side of the images that the published pipeline hands to CLIP's own preprocessing, pixels.
+PUBLISHED_SIZE = 512
+
 Shape = tuple[int, int]
+Resize = Literal["direct", "brain-diffuser"]
 
 
 def sd_text_shape(folder: str | Path) -> Shape:
@@ -126,9 +131,26 @@ class TextEncoder:
 
 
 class VisionEncoder:
-    """CLIP vision encoder of a Versatile Diffusion folder (its ``image_encoder``)."""
+    """CLIP vision encoder of a Versatile Diffusion folder (its ``image_encoder``).
 
-    def __init__(self, folder: str | Path, *, device: str | torch.device = "cpu") -> None:
+    Parameters
+    ----------
+    folder
+        Folder with ``image_encoder``.
+    resize
+        ``direct`` or ``brain-diffuser``: how images become its input (:func:`encoder_pixels`).
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        resize: Resize = "direct",
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if resize not in get_args(Resize):
+            raise InputError("resize", found=resize, expected=" or ".join(get_args(Resize)))
+        self.resize = resize
         self.model = load_model(
             CLIPVisionModelWithProjection, Path(folder) / "image_encoder", device=device
         )
@@ -138,11 +160,51 @@ class VisionEncoder:
     @torch.inference_mode()
     def encode(self, images: np.ndarray) -> torch.Tensor:
         """Features (n, tokens, width) of uint8 RGB images (n, height, width, 3), float32."""
-        pixels = np.stack([clip_pixels(image, self.image_size) for image in images])
-        hidden = self.model.vision_model(torch.from_numpy(pixels).to(self.device)).last_hidden_state
+        pixels = torch.from_numpy(encoder_pixels(images, self.image_size, self.resize))
+        hidden = self.model.vision_model(pixels.to(self.device)).last_hidden_state
         # Only the class token passes the final layer norm within the model; here all tokens do.
         embedding = self.model.visual_projection(self.model.vision_model.post_layernorm(hidden))
         return embedding / embedding[:, :1].norm(dim=-1, keepdim=True)
+
+
+def encoder_pixels(images: Sequence[np.ndarray], size: int, resize: Resize) -> np.ndarray:
+    """Input (n, 3, size, size) of a vision encoder, float32, from uint8 RGB images.
+
+    Parameters
+    ----------
+    images
+        Each of shape (height, width, 3), any size.
+    size
+        Side of the encoder's input in pixels.
+    resize
+        ``direct``: by :func:`clip_pixels` alone. ``brain-diffuser``: by
+        :func:`published_grey_levels` before that.
+    """
+    if resize == "brain-diffuser":
+        images = [published_grey_levels(image) for image in images]
+    return np.stack([clip_pixels(image, size) for image in images])
+
+
+def published_grey_levels(image: np.ndarray) -> np.ndarray:
+    """What the published pipeline hands to CLIP's preprocessing, of one uint8 RGB image.
+
+    The image is resized to 512 x 512 (bilinear, antialiased, rounded to uint8). Its values go to
+    -1..1 and back to grey levels in float32. The last step truncates: levels 1 to 63 lose one.
+
+    Returns
+    -------
+    Shape (512, 512, 3), uint8.
+
+    Raises
+    ------
+    InputError
+        If the image is not uint8 RGB.
+    """
+    _check_rgb(image)
+    size = (PUBLISHED_SIZE, PUBLISHED_SIZE)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    values = np.asarray(resized, dtype=np.float32) / 255 * 2 - 1
+    return ((values + 1) / 2 * 255).astype(np.uint8)
 
 
 def clip_pixels(image: np.ndarray, size: int) -> np.ndarray:
@@ -167,10 +229,7 @@ def clip_pixels(image: np.ndarray, size: int) -> np.ndarray:
     InputError
         If the image is not uint8 RGB: floats are refused because their scale would be a guess.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(
-            "image", found=f"{image.dtype} of shape {image.shape}", expected="uint8 RGB (h, w, 3)"
-        )
+    _check_rgb(image)
     height, width = image.shape[:2]
     scale = size / min(height, width)
     resized = Image.fromarray(image).resize(
@@ -179,6 +238,13 @@ def clip_pixels(image: np.ndarray, size: int) -> np.ndarray:
     left, top = (resized.width - size) // 2, (resized.height - size) // 2
     cropped = np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.float32)
     return ((cropped / 255 - CLIP_MEAN) / CLIP_STD).transpose(2, 0, 1)
+
+
+def _check_rgb(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(
+            "image", found=f"{image.dtype} of shape {image.shape}", expected="uint8 RGB (h, w, 3)"
+        )
 
 
 def sd_text_features(
@@ -238,6 +304,7 @@ def vd_vision_features(
     images: np.ndarray,
     folder: str | Path,
     *,
+    vision_resize: Resize = "direct",
     batch_size: int = 16,
     device: str | torch.device = "cpu",
 ) -> np.ndarray:
@@ -251,6 +318,8 @@ def vd_vision_features(
         Shape (n, height, width, 3), uint8; may be an HDF5 dataset, which is read batch by batch.
     folder
         Diffusers folder of a Versatile Diffusion model (``image_encoder``).
+    vision_resize
+        ``resize`` of :class:`VisionEncoder`.
     batch_size
         Images encoded at once.
 
@@ -267,7 +336,7 @@ def vd_vision_features(
     ids = unique_ids(nsd_id, "images")
     if len(images) != len(ids):
         raise InputError("images", found=f"{len(images)} images", expected=f"{len(ids)}, one an id")
-    encoder = VisionEncoder(folder, device=device)
+    encoder = VisionEncoder(folder, resize=vision_resize, device=device)
     features = np.empty((len(ids), *vd_vision_shape(folder)), dtype=np.float32)
     for start in progress(range(0, len(ids), batch_size), description="vision features"):
         stop = start + batch_size

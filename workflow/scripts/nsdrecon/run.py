@@ -12,8 +12,9 @@ from itertools import chain
 from typing import Any
 
 from nsdrecon import layout
+from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
-from nsdrecon.systems import CHOOSER, ORACLE, STAGE1, Registry
+from nsdrecon.systems import CHOOSER, ORACLE, PUBLISHED_TITLES, STAGE1, Backbone, Feature, Registry
 
 FLOORS = {
     "mean-image": "mean training image",
@@ -58,14 +59,20 @@ class Run:
                     found="nothing",
                     expected="a ridge penalty, or loo, for a feature space of this run",
                 )
-        for backbone in filter(None, map(self.registry.backbone, [*self.systems, *self.oracles])):
-            for name in backbone.settings:
-                if name not in self.config["stage2"]:
-                    raise InputError(
-                        f"settings of {backbone.name}",
-                        found=name,
-                        expected=f"keys of stage2: {', '.join(self.config['stage2'])}",
-                    )
+        for row in filter(None, map(self.registry.backbone, [*self.systems, *self.oracles])):
+            self._check_settings(row, "stage2")
+        for name in self.extracted:
+            if name != STAGE1:
+                self._check_settings(self.registry.features[name], "latents")
+
+    def _check_settings(self, row: Backbone | Feature, section: str) -> None:
+        for name in row.settings:
+            if name not in self.config[section]:
+                raise InputError(
+                    f"settings of {row.name}",
+                    found=name,
+                    expected=f"keys of {section}: {', '.join(self.config[section])}",
+                )
 
     @cached_property
     def subjects(self) -> list[str]:
@@ -185,7 +192,10 @@ class Run:
         return {**FLOORS, **own}
 
     def _title(self, name: str) -> str:
-        title = self.registry.system(name).title
+        system = self.registry.system(name)
+        title = system.title
+        if as_published(self.config):
+            title = PUBLISHED_TITLES.get(system.name, title)
         # The result of one image then depends on the others: said wherever a system is named.
         by_test_set = self.config["regression"]["rescale"] == "test"
         return f"{title}, rescaled by the test set" if by_test_set else title

@@ -53,12 +53,15 @@ class Feature:
     kind
         What the encoder sees: ``text``, for each image the list of its captions; ``vision``, the
         images (n, height, width, 3), uint8.
+    settings
+        Keys of ``latents`` in the configuration that the encoder takes besides, with defaults.
     """
 
     name: str
     model: str
     encoder: str
     kind: str
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ FEATURES = (
         model="versatile_diffusion",
         encoder="nsdrecon.clip_features:vd_vision_features",
         kind="vision",
+        settings=("vision_resize",),
     ),
 )
 BACKBONES = (
@@ -136,6 +140,11 @@ BACKBONES = (
         settings=("text_weight",),
     ),
 )
+PUBLISHED_TITLES: Mapping[str, str] = {
+    STAGE1: "Brain-Diffuser's VDVAE, run as published",
+    "vd-ddim": "Brain-Diffuser, run as published",
+}
+"""Titles of the systems of a run with the published settings (`nsdrecon.brain_diffuser`)."""
 
 
 @dataclass(frozen=True)

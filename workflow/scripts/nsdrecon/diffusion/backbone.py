@@ -291,7 +291,12 @@ def to_pixels(images: np.ndarray, size: int) -> torch.Tensor:
     return torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
 
 
-def to_uint8(images: torch.Tensor) -> np.ndarray:
-    """Rounded uint8 images (n, size, size, 3) of float images (n, 3, size, size) in -1..1."""
-    levels = ((images / 2 + 0.5).clamp(0, 1) * 255).round()
+def to_uint8(images: torch.Tensor, rounding: str = "round") -> np.ndarray:
+    """Grey levels (n, size, size, 3), uint8, of float images (n, 3, size, size) in -1..1.
+
+    ``rounding`` is ``round``, or ``truncate`` to the level below.
+    """
+    levels = (images / 2 + 0.5).clamp(0, 1) * 255
+    if rounding == "round":
+        levels = levels.round()
     return levels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()

@@ -226,7 +226,7 @@ class _Job:
         latents = self.denoise(items, self.encode(items))
         decoded = self.backbone.decode(latents)
         finite = all_finite(decoded).cpu().numpy()
-        pictures = to_uint8(decoded.nan_to_num())
+        pictures = to_uint8(decoded.nan_to_num(), self.sampling.rounding)
         deviation = pictures.reshape(len(items), -1).std(axis=1)
         return pictures, finite & (deviation >= FLAT_DEVIATION)
 

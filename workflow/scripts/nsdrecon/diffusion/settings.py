@@ -11,11 +11,12 @@ SAMPLERS = ("ddim", "ddpm")
 VARIANCES = ("fixed_small", "fixed_large")
 STARTS = ("aligned", "brain-diffuser")
 ENCODINGS = ("mean", "sample")
+ROUNDINGS = ("round", "truncate")
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How latents are noised and denoised.
+    """How stage-1 images become latents, which are noised, denoised and made into images.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class Sampling:
         the timestep before it, as published (50 steps, strength 0.75: to 741, first step at 721).
     encoding
         Latent of the stage-1 image: ``mean`` of the posterior, or a keyed ``sample`` of it.
+    rounding
+        From values to grey levels: ``round``, or ``truncate`` as published.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class Sampling:
     variance: str = "fixed_small"
     start: str = "aligned"
     encoding: str = "mean"
+    rounding: str = "round"
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -55,6 +59,7 @@ class Sampling:
             ("variance", VARIANCES),
             ("start", STARTS),
             ("encoding", ENCODINGS),
+            ("rounding", ROUNDINGS),
         ):
             if getattr(self, name) not in choices:
                 raise InputError(name, found=getattr(self, name), expected=" or ".join(choices))
