@@ -164,6 +164,19 @@ def test_alpha_0_needs_a_gram_matrix_that_is_not_singular(n_features, dtype):
         assert largest_error(model.fit(x, y).predict(x_test), expected) < 1e-4
 
 
+def test_a_penalty_too_small_for_float32_is_named_with_its_limit_and_float64():
+    x, y, x_test, _ = problem(n_train=20, n_features=5)
+    with pytest.raises(InputError, match=r"found 1e-06, .* float32, ") as caught:
+        DualRidge(1e-6).fit(x, y)
+    assert "without a penalty" not in str(caught.value)
+    assert 'dtype="float64"' in caught.value.remedy
+    limit = float(caught.value.expected.removeprefix("above "))
+    assert 1e-6 < limit < 1e-3
+    DualRidge(1.1 * limit).fit(x, y)
+    found = DualRidge(1e-6, dtype="float64").fit(x, y).predict(x_test)
+    assert largest_error(found, Ridge(1e-6).fit(x, y).predict(x_test)) < 1e-6
+
+
 def test_the_inverse_leaves_out_the_constant_vector():
     x, _, _, _ = problem(n_train=20)
     centred = torch.from_numpy(x - x.mean(axis=0))

@@ -103,8 +103,8 @@ class Factor:
         Raises
         ------
         InputError
-            If K + alpha I is singular on the vectors of mean 0 (alpha 0, and no more features than
-            samples).
+            If K + alpha I is singular on the vectors of mean 0, as far as ``precision`` resolves:
+            no more features than samples, and alpha is 0 or too small.
         """
         n_samples = len(gram)
         lift = float(gram.trace()) / n_samples or 1.0  # the mean eigenvalue will do
@@ -114,11 +114,7 @@ class Factor:
         lower = cholesky(gram)
         least = 8 * n_samples**0.5 * torch.finfo(precision).eps * largest
         if lower is None or float(lower.diagonal().min()) ** 2 <= least:
-            raise InputError(
-                "alpha",
-                found=f"{alpha:g}, with a Gram matrix of {n_samples} images that is singular",
-                expected="a larger alpha: without a penalty the weights are not determined",
-            )
+            raise _unresolved(alpha, least, n_samples, precision)
         return cls(lower, lift + alpha)
 
     def apply(self, rows: torch.Tensor) -> torch.Tensor:
@@ -130,6 +126,19 @@ class Factor:
         inverse = cholesky_inverse(self.lower)
         inverse -= 1 / (len(inverse) * self.constant)
         return inverse
+
+
+def _unresolved(alpha: float, least: float, n_samples: int, precision: torch.dtype) -> InputError:
+    """The error of a Gram matrix that is singular, with a penalty that is too small to mend it."""
+    found = f"{alpha:g}, with a Gram matrix of {n_samples} images that is singular"
+    expected = "a larger alpha: without a penalty the weights are not determined"
+    if alpha > 0:
+        name = str(precision).removeprefix("torch.")
+        found += f" in {name}, where the rounding of its products hides what is below {least:.2g}"
+        expected = f"above {least:.2g}"
+    better = 'Use dtype="float64", which resolves smaller penalties, or a larger alpha.'
+    remedy = better if precision is torch.float32 else None
+    return InputError("alpha", found=found, expected=expected, remedy=remedy)
 
 
 @dataclass(frozen=True)
