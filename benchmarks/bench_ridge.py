@@ -4,7 +4,7 @@
    each token, as published, and once for all targets, against `DualRidge` with and without weights.
    Each side fits, predicts and scores; the predictions must agree.
 2. Files as in the workflow (8,859 images, 15,724 voxels, 91,168 targets, 982 test images, times
-   ``--size``): Gram matrix, weights, predictions from weights, predictions without weights.
+   ``--size``): Gram matrix, weights, predictions from weights.
    scikit-learn cannot run there on a common machine: its arrays are added up instead.
 
 Each side runs in a process of its own. Run with ``python -m benchmarks.bench_ridge`` (files at a
@@ -39,7 +39,6 @@ FILE_SIDES = {
     "weights": "weights, scores",
     "weights_loo": "weights, scores, alpha of 8 by LOO",
     "predict": "predictions from weights",
-    "fit_predict": "scores, predictions, no weights",
 }
 
 
@@ -100,8 +99,6 @@ def bench_files(folder: Path, sizes: dict[str, int], arguments: argparse.Namespa
         seconds[side] = run["seconds"]
         print(f"{label:36} {run['seconds']:8.2f} {run['cpu_seconds']:8.1f} {run['peak_mb']:8.0f}")
     print(f"Gram matrix + weights: {seconds['gram'] + seconds['weights']:.1f} s")
-    print(f"Gram matrix + no weights: {seconds['gram'] + seconds['fit_predict']:.1f} s")
-    print(f"predictions of both differ by at most {run['error']:.1e} of their std")
     n, p, t = (sizes[name] for name in ("n_train", "n_voxels", "n_targets"))
     arrays = {"X, centred X": 2 * n * p, "Y, centred Y, dual weights": 3 * n * t, "weights": p * t}
     needed = {name: 8 * count / 1e9 for name, count in arrays.items()}
@@ -289,7 +286,7 @@ def _mixed(rng, shared, n_columns: int, noise: float):
 def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> dict:
     """One step of the workflow's regression."""
     from nsdrecon.ridge.decoding import predict
-    from nsdrecon.ridge.fitting import fit_predict, fit_weights
+    from nsdrecon.ridge.fitting import fit_weights
     from nsdrecon.ridge.responses import prepare_gram
 
     grid = [100, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
@@ -311,37 +308,13 @@ def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> 
             device=device,
         ),
         "predict": lambda: predict(path["weights"], path["test"], path["predict"], device=device),
-        "fit_predict": lambda: fit_predict(
-            gram,
-            *training,
-            path["test"],
-            path["fit_predict"],
-            folder / "statistics.h5",
-            alpha=ALPHA,
-            device=device,
-        ),
     }
     with _Stopwatch() as watch:
         steps[side]()
     result = watch.result()
     if side == "weights_loo":
         path[side].unlink()
-    if side == "fit_predict":
-        result["error"] = _difference(path["predict"], path["fit_predict"])
     return result
-
-
-def _difference(first: Path, second: Path) -> float:
-    """Largest difference of two files of predictions, in standard deviations."""
-    import h5py
-    import numpy as np
-
-    largest = 0.0
-    with h5py.File(first) as one, h5py.File(second) as other:
-        for start in range(0, one["latents"].shape[1], 4096):
-            a, b = (file["latents"][:, start : start + 4096] for file in (one, other))
-            largest = max(largest, float(np.max(np.abs(a - b) / a.std(axis=0))))
-    return largest
 
 
 def _run_task(task: str, *arguments: object) -> dict:

@@ -66,8 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print a row a job; fails if a rule asks for less than it takes."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
     config = full_config(ALSO)
-    # Some rules run with weights, some without.
-    asked = asked_for(full_config({**ALSO, "regression": {"weights": "none"}})) | asked_for(config)
+    asked = asked_for(config)
     columns = f"{'seconds':>8} {'peak MB':>8} {'asks MB':>8} {'min':>4}"
     print(f"{'rule':22} {'part':>14} {columns}")
     failures: list[str] = []
@@ -173,13 +172,6 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
         output = [f"{folder}/predicted.h5"]
         yield Job(
             "predictions", {"weights": weights, "betas": test}, output, {"cfg": cfg}, share=share
-        )
-        yield Job(
-            "weightless_predictions",
-            {"gram": gram, "train": train, "latents": latents, "test": test},
-            {"predictions": output[0], "statistics": f"{folder}/statistics.h5"},
-            {"cfg": cfg, "alpha": alpha},
-            share=share,
         )
         _remove(weights, latents)
     _remove(gram, *folder.glob("session*"), folder / "betas.nii.gz")

@@ -140,18 +140,3 @@ def test_results_do_not_depend_on_shards_or_batches(demo):
         difference = np.abs(file["images"][()] - before)
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
-
-
-def test_predictions_do_not_need_weights(demo):
-    """``weights: none`` keeps the scores and predicts the same in the dual."""
-    target = "results/subj01/predictions/sd-text.h5"
-    with h5py.File(demo / target) as file:
-        before = file["latents"][()]
-    settings = {"subjects": [1], "regression": {"weights": "none"}}
-    done = snakemake(demo, *PROFILE, target, overlays=("config/demo.yaml", settings))
-    assert done.returncode == 0, done.stderr[-6000:]
-    with h5py.File(demo / target) as file:
-        np.testing.assert_allclose(file["latents"], before, atol=1e-3 * before.std())
-    with h5py.File(demo / "results/subj01/weights/sd-text.h5") as file:
-        assert "weights" not in file
-        assert len(file["loo_correlation"]) == before.shape[1]

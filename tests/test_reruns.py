@@ -83,7 +83,7 @@ CHANGES = [
     Change(
         "one ridge penalty (`regression.alpha.sd-text`)",
         "`weights` of that feature",
-        rules("weights", "weightless_predictions", where="feature=sd-text"),
+        rules("weights", where="feature=sd-text"),
         settings={"regression": {"alpha": {"sd-text": 1000}}},
     ),
     Change(

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from nsdrecon.errors import InputError
 from nsdrecon.latent_files import read_latents, write_latents
 from nsdrecon.ridge.decoding import decode, predict
-from nsdrecon.ridge.fitting import fit_predict, fit_weights
+from nsdrecon.ridge.fitting import fit_weights
 from nsdrecon.ridge.responses import prepare_gram
 from nsdrecon.ridge.scores import scores_table
 from nsdrecon.store import create_h5, read_array
@@ -214,30 +214,6 @@ def test_float16_weights_keep_their_digits_whatever_their_size(experiment):
         assert file["weights"].dtype == np.float16
         assert file.attrs["weights"] == "float16"
     assert largest_error(decode(weights, experiment.test_betas, rescale="none"), exact) < 5e-3
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [
-        {"alpha": ALPHA},
-        {"alpha": "loo", "alpha_grid": GRID},
-        {"alpha": "loo", "alpha_grid": GRID, "per_target": True},
-    ],
-)
-@pytest.mark.parametrize("rescale", ["loo", "test"])
-def test_predictions_alone_are_those_from_weights(experiment, choice, rescale):
-    outputs = experiment.folder / "direct.h5", experiment.folder / "statistics.h5"
-    inputs = (experiment.path[name] for name in ("gram", "train", "latents", "test"))
-    fit_predict(*inputs, *outputs, rescale=rescale, **choice)
-    weights = experiment.fit(**choice)
-    expected = experiment.predicted(weights, rescale=rescale)
-    assert largest_error(read_array(outputs[0], "latents", experiment.test_id), expected) < 1e-4
-    with h5py.File(outputs[1]) as found, h5py.File(weights) as other:
-        assert set(other) - set(found) == {"weights", "scale"}
-        np.testing.assert_allclose(found["loo_std"], other["loo_std"], rtol=1e-5)
-    assert scores_table(outputs[1]).equals(scores_table(weights))
-    with pytest.raises(InputError, match="found statistics without weights"):
-        decode(outputs[1], experiment.test_betas)
 
 
 @pytest.mark.parametrize("choice", [{"alpha": ALPHA}, {"alpha": "loo", "alpha_grid": GRID}])

@@ -43,93 +43,57 @@ rule scores:
         "../scripts/scores.py"
 
 
-if config["regression"]["weights"] == "none":
+rule weights:
+    """Ridge weights from voxels to one feature space, with leave-one-out scores."""
+    input:
+        gram="results/{subject}/weights/gram.h5",
+        betas="results/{subject}/betas/train.h5",
+        latents="results/{subject}/latents/{feature}/train.h5",
+    output:
+        "results/{subject}/weights/{feature}.h5",
+    log:
+        "logs/weights/{subject}_{feature}.log",
+    benchmark:
+        "results/benchmarks/weights/{subject}_{feature}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(6000),
+        runtime=scaled(60),
+    params:
+        code=code("weights"),
+        cfg=settings(
+            "device",
+            "regression.alpha_grid",
+            "regression.alpha_per_target",
+            "regression.block",
+            "regression.weights",
+        ),
+        alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
+    script:
+        "../scripts/weights.py"
 
-    rule weightless_predictions:
-        """Latents predicted from the test responses alone, in the dual: no weights are made."""
-        input:
-            gram=trained("results/{subject}/weights/gram.h5"),
-            train=trained("results/{subject}/betas/train.h5"),
-            latents=trained("results/{subject}/latents/{feature}/train.h5"),
-            test="results/{subject}/betas/test.h5",
-        output:
-            predictions="results/{subject}/predictions/{feature}.h5",
-            statistics="results/{subject}/weights/{feature}.h5",
-        log:
-            "logs/weightless_predictions/{subject}_{feature}.log",
-        benchmark:
-            "results/benchmarks/weightless_predictions/{subject}_{feature}.tsv"
-        conda:
-            "../envs/nsdrecon.yaml"
-        threads: 8
-        resources:
-            mem_mb=scaled(8000),
-            runtime=scaled(60),
-        params:
-            code=code("weightless_predictions"),
-            cfg=settings(
-                "device",
-                "regression.alpha_grid",
-                "regression.alpha_per_target",
-                "regression.block",
-                "regression.rescale",
-            ),
-            alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
-        script:
-            "../scripts/weightless_predictions.py"
 
-else:
-
-    rule weights:
-        """Ridge weights from voxels to one feature space, with leave-one-out scores."""
-        input:
-            gram="results/{subject}/weights/gram.h5",
-            betas="results/{subject}/betas/train.h5",
-            latents="results/{subject}/latents/{feature}/train.h5",
-        output:
-            "results/{subject}/weights/{feature}.h5",
-        log:
-            "logs/weights/{subject}_{feature}.log",
-        benchmark:
-            "results/benchmarks/weights/{subject}_{feature}.tsv"
-        conda:
-            "../envs/nsdrecon.yaml"
-        threads: 8
-        resources:
-            mem_mb=scaled(6000),
-            runtime=scaled(60),
-        params:
-            code=code("weights"),
-            cfg=settings(
-                "device",
-                "regression.alpha_grid",
-                "regression.alpha_per_target",
-                "regression.block",
-                "regression.weights",
-            ),
-            alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
-        script:
-            "../scripts/weights.py"
-
-    rule predictions:
-        """Latents predicted from the test responses alone."""
-        input:
-            weights=trained("results/{subject}/weights/{feature}.h5"),
-            betas="results/{subject}/betas/test.h5",
-        output:
-            "results/{subject}/predictions/{feature}.h5",
-        log:
-            "logs/predictions/{subject}_{feature}.log",
-        benchmark:
-            "results/benchmarks/predictions/{subject}_{feature}.tsv"
-        conda:
-            "../envs/nsdrecon.yaml"
-        threads: 4
-        resources:
-            mem_mb=scaled(1500),
-            runtime=scaled(20),
-        params:
-            code=code("predictions"),
-            cfg=settings("device", "regression.block", "regression.rescale"),
-        script:
-            "../scripts/predictions.py"
+rule predictions:
+    """Latents predicted from the test responses alone."""
+    input:
+        weights=trained("results/{subject}/weights/{feature}.h5"),
+        betas="results/{subject}/betas/test.h5",
+    output:
+        "results/{subject}/predictions/{feature}.h5",
+    log:
+        "logs/predictions/{subject}_{feature}.log",
+    benchmark:
+        "results/benchmarks/predictions/{subject}_{feature}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(1500),
+        runtime=scaled(20),
+    params:
+        code=code("predictions"),
+        cfg=settings("device", "regression.block", "regression.rescale"),
+    script:
+        "../scripts/predictions.py"

@@ -4,7 +4,7 @@
 * ``estimator``: `DualRidge`, the same in the scikit-learn idiom
 * ``responses``: standardised responses, block of voxels by block of voxels; the Gram matrix's file
 * ``targets``: training latents, block of targets by block of targets; their scores
-* ``fitting``: files in, weights (or predictions alone) out
+* ``fitting``: files in, weights out
 * ``decoding``: latents of new responses from a weights file alone
 * ``scores``: the table of leave-one-out scores
 
@@ -34,8 +34,7 @@ A weights file holds, besides ``weights`` (n_voxels, n_targets) for standardised
 =====================  ==========================================================================
 
 Attributes: ``feature`` and ``shape`` of one image's latents, ``subject``, ``units`` of the betas,
-``alpha_choice`` (``fixed``, ``loo``, ``loo per target``), ``weights`` (``float32``, ``float16`` or
-``none``).
+``alpha_choice`` (``fixed``, ``loo``, ``loo per target``), ``weights`` (``float32`` or ``float16``).
 
 Leave-one-out leaves out an image's response and latents; the voxels' mean and standard deviation
 are preprocessing that has seen all training images. Without signal, the leave-one-out correlation

@@ -68,37 +68,7 @@ def rescaled(
     return values.astype(np.float32)
 
 
-class Predictions:
-    """Writes rescaled predictions to a file of latents, block of targets by block of targets."""
-
-    def __init__(self, nsd_id: np.ndarray, rescale: Rescale, source: str | Path) -> None:
-        """``nsd_id`` (n,) are the images of ``source``, which the predictions are made from."""
-        check_rescale(rescale, len(nsd_id), source)
-        self.nsd_id = nsd_id
-        self.rescale = rescale
-        self.latents: h5py.Dataset
-
-    def create(
-        self, file: h5py.File, feature: str, shape: tuple[int, ...], labels: dict[str, str]
-    ) -> None:
-        """Create the datasets in an open file."""
-        n_targets = int(np.prod(shape))
-        file.create_dataset(ID, data=self.nsd_id)
-        self.latents = file.create_dataset(
-            "latents", (len(self.nsd_id), n_targets), dtype=np.float32
-        )
-        file.attrs.update(
-            feature=feature, shape=shape, subject=labels["subject"], rescale=self.rescale
-        )
-
-    def write(
-        self, columns: slice, predictions: torch.Tensor, statistics: TargetStatistics
-    ) -> None:
-        """Rescale and write a block of targets, (n, n_block) without intercept."""
-        self.latents[:, columns] = rescaled(predictions, statistics, self.rescale)
-
-
-def check_rescale(rescale: str, n_images: int, source: str | Path) -> None:
+def _check_rescale(rescale: str, n_images: int, source: str | Path) -> None:
     """Check the setting, and that it can be had with so many images.
 
     Raises
@@ -150,17 +120,27 @@ def predict(
         response is not finite, or ``test`` is asked of less than two images.
     """
     responses = Responses.of(test_betas)
-    writer = Predictions(responses.nsd_id, rescale, responses.path)
+    n_images = len(responses.nsd_id)
+    _check_rescale(rescale, n_images, responses.path)
     with _open_weights(weights) as model:
         responses.same_voxels(model.voxels, model.labels)
-        betas = torch.empty(len(responses.nsd_id), len(model.voxels), device=device)
+        betas = torch.empty(n_images, len(model.voxels), device=device)
         for columns, values in responses.blocks(responses.nsd_id):
             betas[:, columns] = torch.from_numpy(model.standardise(values, columns)).to(betas)
         with create_h5(output) as file:
-            writer.create(file, model.feature, model.shape, model.labels)
+            file.create_dataset(ID, data=responses.nsd_id)
+            shape = (n_images, len(model.statistics))
+            latents = file.create_dataset("latents", shape, dtype=np.float32)
+            file.attrs.update(
+                feature=model.feature,
+                shape=model.shape,
+                subject=model.labels["subject"],
+                rescale=rescale,
+            )
             for columns, predictions in model.predictions(betas, block):
-                writer.write(columns, predictions, model.statistics.part(columns))
-    logger.info("%s: %d images predicted", model.feature, len(responses.nsd_id))
+                part = model.statistics.part(columns)
+                latents[:, columns] = rescaled(predictions, part, rescale)
+    logger.info("%s: %d images predicted", model.feature, n_images)
 
 
 def decode(
@@ -192,7 +172,7 @@ def decode(
     Raises
     ------
     InputError
-        If the file is damaged or has no weights, if the responses have other voxels or are not
+        If the file is damaged, if the responses have other voxels or are not
         finite, or ``test`` is asked of less than two images.
     """
     betas = np.asarray(betas)
@@ -206,7 +186,7 @@ def decode(
         if voxel is not None:
             given = Voxels(np.asarray(voxel), model.voxels.shape, model.voxels.affine, "betas")
             check_voxels(given, model.voxels)
-        check_rescale(rescale, len(betas), "betas")
+        _check_rescale(rescale, len(betas), "betas")
         check_finite(betas, np.arange(len(betas)), "betas", "responses", rows="rows")
         standardised = torch.from_numpy(model.standardise(betas)).float().to(device)
         latents = np.empty((len(betas), len(model.statistics)), dtype=np.float32)
@@ -245,10 +225,6 @@ class _Weights:
 def _open_weights(path: str | Path) -> Iterator[_Weights]:
     """A weights file, checked to be whole and consistent."""
     with open_h5(path) as file:
-        if file.attrs.get("weights") == "none":
-            raise InputError(
-                path, found="statistics without weights", expected="weights to decode with"
-            )
         weights = dataset(file, "weights")
         voxels = Voxels.of(file)
         statistics = TargetStatistics.read(file)

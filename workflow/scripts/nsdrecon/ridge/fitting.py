@@ -1,9 +1,9 @@
-"""From responses and latents of the training images to ridge weights, or to predictions alone."""
+"""From responses and latents of the training images to ridge weights."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from nsdrecon.errors import InputError
-from nsdrecon.ridge.decoding import Predictions, Rescale
 from nsdrecon.ridge.dual import (
     Alpha,
     AlphaPerTarget,
@@ -23,7 +22,7 @@ from nsdrecon.ridge.dual import (
     loo_squared_errors,
 )
 from nsdrecon.ridge.linalg import product
-from nsdrecon.ridge.responses import Gram, Responses
+from nsdrecon.ridge.responses import Gram
 from nsdrecon.ridge.targets import Targets, TargetStatistics
 from nsdrecon.store import ID, create_h5
 
@@ -31,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = (4096, 64)  # voxels x targets: 1 MiB of float32
 _WEIGHT_TYPES = ("float32", "float16")
-
-Sink = Callable[[slice, torch.Tensor, TargetStatistics], None]
-"""Takes columns, the operator times these targets (n_rows, n_block), and their statistics."""
 
 
 def fit_weights(
@@ -95,8 +91,7 @@ def fit_weights(
     with create_h5(output) as file:
         weights = _create_weights(file, len(rows), len(fit.targets), dtype)
         scale = np.ones(len(fit.targets), dtype=np.float32)
-
-        def write(columns: slice, values: torch.Tensor, _statistics: TargetStatistics) -> None:
+        for columns, values in fit.blocks(rows):
             if dtype == "float16":
                 # Weights are often below 6e-5, where float16 loses digits: the largest becomes 1.
                 largest = values.abs().amax(dim=0)
@@ -104,64 +99,8 @@ def fit_weights(
                 values = (values / largest).half()
                 scale[columns] = largest.cpu().numpy()
             weights[:, columns] = values.cpu().numpy()
-
-        fit.run(rows, write)
         file.create_dataset("scale", data=scale)
         fit.write(file, weights=dtype)
-
-
-def fit_predict(
-    gram: str | Path,
-    train_betas: str | Path,
-    latents: str | Path,
-    test_betas: str | Path,
-    predictions: str | Path,
-    statistics: str | Path,
-    *,
-    alpha: Alpha,
-    alpha_grid: Sequence[float] = (),
-    per_target: bool = False,
-    rescale: Rescale = "loo",
-    device: str | torch.device = "cpu",
-    block: int = 2048,
-) -> None:
-    """Latents predicted from test responses, in the dual: no weights are computed.
-
-    The predictions are those of `fit_weights` and `nsdrecon.ridge.decoding.predict`.
-
-    Parameters
-    ----------
-    gram, train_betas, latents, alpha, alpha_grid, per_target, device, block
-        As in `fit_weights`.
-    test_betas
-        Responses to predict from.
-    predictions
-        HDF5 file of latents, written all or nothing.
-    statistics
-        HDF5 file, written all or nothing: a weights file without ``weights`` and ``scale``.
-    rescale
-        As in `nsdrecon.ridge.decoding.predict`.
-
-    Raises
-    ------
-    InputError
-        As in `fit_weights` and `nsdrecon.ridge.decoding.predict`.
-    """
-    test = Responses.of(test_betas)
-    fit = _Fit(gram, latents, alpha, alpha_grid, per_target, device, block)
-    test.same_voxels(fit.gram.voxels, fit.gram.labels)
-    writer = Predictions(test.nsd_id, rescale, test.path)
-    kernel = torch.zeros(len(test.nsd_id), len(fit.gram.nsd_id), dtype=torch.float64, device=device)
-    train_blocks = fit.gram.standardised(train_betas, device)
-    test_blocks = test.blocks(test.nsd_id)
-    for (columns, train), (_, betas) in zip(train_blocks, test_blocks, strict=True):
-        responses = torch.from_numpy(fit.gram.standardise(betas, columns)).to(device)
-        kernel += product(responses.float(), train.float().T)
-    rows = fit.solver.operator(kernel).float()
-    with create_h5(statistics) as fitted, create_h5(predictions) as file:
-        writer.create(file, fit.targets.feature, fit.targets.shape, fit.gram.labels)
-        fit.run(rows, writer.write)
-        fit.write(fitted, weights="none")
 
 
 class _Fit:
@@ -210,8 +149,8 @@ class _Fit:
         self.alpha_loo_mse = errors.numpy() / (n_images * len(self.targets))
         return self.alpha_grid[int(errors.argmin())]
 
-    def run(self, rows: torch.Tensor, sink: Sink) -> None:
-        """Solve all targets, block by block; ``rows`` are the solver's operator for the sink."""
+    def blocks(self, rows: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Solve all targets, block by block: ``rows`` (the solver's operator) times each block."""
         n_tried = len(self.alpha_grid) if self.choice == "loo per target" else 0
         squares = torch.zeros(n_tried, dtype=torch.float64, device=self.device)
         for part in self.targets.blocks(self.block, self.device, self.targets.feature):
@@ -219,7 +158,7 @@ class _Fit:
             statistics = TargetStatistics.of(part, solution.alpha, solution.loo_residuals)
             squares += solution.loo_squared_errors.to(squares)
             self.statistics.put(part.columns, statistics)
-            sink(part.columns, product(rows, solution.coordinates), statistics)
+            yield part.columns, product(rows, solution.coordinates)
         if n_tried:
             n_values = len(self.gram.nsd_id) * len(self.targets)
             self.alpha_loo_mse = squares.cpu().numpy() / n_values

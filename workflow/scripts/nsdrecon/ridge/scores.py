@@ -20,7 +20,7 @@ def scores_table(weights: str | Path, part_sizes: Sequence[int] | None = None) -
     Parameters
     ----------
     weights
-        File of `nsdrecon.ridge.fitting`, with or without weights.
+        File of `nsdrecon.ridge.fitting.fit_weights`.
     part_sizes
         Targets in each of the consecutive parts, for instance of each VDVAE layer. By default the
         parts are the rows of latents with two or more axes (tokens), and others have none.
