@@ -156,7 +156,7 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
     gram = f"{folder}/gram.h5"
     device = {"device": "cpu"}
     yield Job("gram", [train], [gram], {"cfg": device, "eigenvectors": False})
-    ridge = ("alpha_grid", "alpha_per_target", "block", "weights", "rescale")
+    ridge = ("alpha_grid", "alpha_per_target", "block", "rescale")
     cfg = device | _settings(config, *(f"regression.{name}" for name in ridge))
     alpha = config["regression"]["alpha"]["vdvae"]
     for n_targets in (8192, 16_384):

@@ -172,9 +172,8 @@ def test_rescaling_of_an_image_does_not_depend_on_the_others(experiment):
 
 
 @pytest.mark.parametrize("rescale", ["loo", "test", "none"])
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_constant_targets_copy_the_training_mean(experiment, rescale, dtype):
-    weights = experiment.fit(dtype=dtype)
+def test_constant_targets_copy_the_training_mean(experiment, rescale):
+    weights = experiment.fit()
     predicted = experiment.predicted(weights, rescale=rescale)[:, :10]
     np.testing.assert_array_equal(predicted, experiment.latents[N_TRAIN:, :10])
     with h5py.File(weights) as file:
@@ -203,17 +202,6 @@ def test_constant_voxels_take_no_part_and_are_counted(experiment, caplog):
     betas = experiment.test_betas.copy()
     betas[:, CONSTANT_VOXELS] = 1000
     np.testing.assert_array_equal(decode(weights, betas), decode(weights, experiment.test_betas))
-
-
-def test_float16_weights_keep_their_digits_whatever_their_size(experiment):
-    latents = experiment.train_latents * np.float32(1e-6)
-    experiment.write_latents(experiment.path["latents"], experiment.train_id, latents)
-    exact = decode(experiment.fit(), experiment.test_betas, rescale="none")
-    weights = experiment.fit(dtype="float16")
-    with h5py.File(weights) as file:
-        assert file["weights"].dtype == np.float16
-        assert file.attrs["weights"] == "float16"
-    assert largest_error(decode(weights, experiment.test_betas, rescale="none"), exact) < 5e-3
 
 
 @pytest.mark.parametrize("choice", [{"alpha": ALPHA}, {"alpha": "loo", "alpha_grid": GRID}])
@@ -436,7 +424,6 @@ def test_a_single_test_image_cannot_be_rescaled_by_itself(experiment):
     [
         ({"alpha": -1}, "alpha: found -1"),
         ({"alpha": "loo"}, "alpha_grid: found"),
-        ({"dtype": "int8"}, "dtype of the weights: found int8"),
         ({"block": 0}, "block: found 0"),
     ],
 )

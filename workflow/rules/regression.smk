@@ -68,7 +68,6 @@ rule weights:
             "regression.alpha_grid",
             "regression.alpha_per_target",
             "regression.block",
-            "regression.weights",
         ),
         alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
     script:

@@ -14,7 +14,6 @@ with job_log(snakemake.log[0], snakemake.rule):
         alpha=snakemake.params.alpha,
         alpha_grid=cfg["regression.alpha_grid"],
         per_target=cfg["regression.alpha_per_target"],
-        dtype=cfg["regression.weights"],
         device=choose_device(cfg["device"], snakemake.threads),
         block=cfg["regression.block"],
     )

@@ -14,10 +14,9 @@ Latents of new responses (n_images, n_voxels), in the units and the voxel order 
 
     latents = decode("results/subj01/weights/vdvae.h5", betas)
 
-A weights file holds, besides ``weights`` (n_voxels, n_targets) for standardised voxels:
+A weights file holds, besides ``weights`` (n_voxels, n_targets) float32 for standardised voxels:
 
 =====================  ==========================================================================
-``scale``              (n_targets,) factor of each column of ``weights``; 1 for float32
 ``intercept``          (n_targets,) mean of the training target: voxels have mean 0
 ``voxel_mean``,        (n_voxels,) mean and standard deviation (ddof 1) over the training images;
 ``voxel_std``          0 marks a voxel that does not vary and takes no part
@@ -34,7 +33,7 @@ A weights file holds, besides ``weights`` (n_voxels, n_targets) for standardised
 =====================  ==========================================================================
 
 Attributes: ``feature`` and ``shape`` of one image's latents, ``subject``, ``units`` of the betas,
-``alpha_choice`` (``fixed``, ``loo``, ``loo per target``), ``weights`` (``float32`` or ``float16``).
+``alpha_choice`` (``fixed``, ``loo``, ``loo per target``).
 
 Leave-one-out leaves out an image's response and latents; the voxels' mean and standard deviation
 are preprocessing that has seen all training images. Without signal, the leave-one-out correlation

@@ -201,7 +201,6 @@ class _Weights:
     """An open weights file."""
 
     weights: h5py.Dataset
-    scale: np.ndarray
     standardise: Standardisation
     voxels: Voxels
     statistics: TargetStatistics
@@ -217,8 +216,7 @@ class _Weights:
         for start in progress(range(0, n_targets, block), description=self.feature, unit="block"):
             columns = slice(start, min(start + block, n_targets))
             weights = torch.from_numpy(self.weights[:, columns]).to(standardised)
-            scale = torch.from_numpy(self.scale[columns]).to(standardised)
-            yield columns, product(standardised, weights) * scale
+            yield columns, product(standardised, weights)
 
 
 @contextmanager
@@ -230,8 +228,7 @@ def _open_weights(path: str | Path) -> Iterator[_Weights]:
         statistics = TargetStatistics.read(file)
         shape = tuple(int(size) for size in file.attrs["shape"])
         n_targets = int(np.prod(shape))
-        scale = dataset(file, "scale")[()]
-        sizes = {weights.shape[1], len(scale), len(statistics), n_targets}
+        sizes = {weights.shape[1], len(statistics), n_targets}
         if weights.shape[0] != len(voxels) or len(sizes) > 1:
             raise InputError(
                 path,
@@ -243,7 +240,6 @@ def _open_weights(path: str | Path) -> Iterator[_Weights]:
         )
         yield _Weights(
             weights,
-            scale,
             standardise,
             voxels,
             statistics,

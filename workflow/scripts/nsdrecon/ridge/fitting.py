@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import h5py
 import numpy as np
@@ -29,7 +28,6 @@ from nsdrecon.store import ID, create_h5
 logger = logging.getLogger(__name__)
 
 _CHUNK = (4096, 64)  # voxels x targets: 1 MiB of float32
-_WEIGHT_TYPES = ("float32", "float16")
 
 
 def fit_weights(
@@ -41,7 +39,6 @@ def fit_weights(
     alpha: Alpha,
     alpha_grid: Sequence[float] = (),
     per_target: bool = False,
-    dtype: Literal["float32", "float16"] = "float32",
     device: str | torch.device = "cpu",
     block: int = 2048,
 ) -> None:
@@ -68,8 +65,6 @@ def fit_weights(
         Penalties above 0 to choose from.
     per_target
         With ``loo``: choose for each target, not for the feature space.
-    dtype
-        Type that the weights are stored in.
     device
         Where to compute.
     block
@@ -82,25 +77,15 @@ def fit_weights(
         If files are damaged, do not belong together or hold values that are not finite; if alpha is
         0 and the Gram matrix singular; if a setting is not one of those above.
     """
-    if dtype not in _WEIGHT_TYPES:
-        raise InputError("dtype of the weights", found=dtype, expected=" or ".join(_WEIGHT_TYPES))
     fit = _Fit(gram, latents, alpha, alpha_grid, per_target, device, block)
     rows = torch.empty(len(fit.gram.voxels), fit.solver.n_coordinates, device=device)
     for columns, voxels in fit.gram.standardised(train_betas, device):
         rows[columns] = fit.solver.operator(voxels.T)
     with create_h5(output) as file:
-        weights = _create_weights(file, len(rows), len(fit.targets), dtype)
-        scale = np.ones(len(fit.targets), dtype=np.float32)
+        weights = _create_weights(file, len(rows), len(fit.targets))
         for columns, values in fit.blocks(rows):
-            if dtype == "float16":
-                # Weights are often below 6e-5, where float16 loses digits: the largest becomes 1.
-                largest = values.abs().amax(dim=0)
-                largest[largest == 0] = 1
-                values = (values / largest).half()
-                scale[columns] = largest.cpu().numpy()
             weights[:, columns] = values.cpu().numpy()
-        file.create_dataset("scale", data=scale)
-        fit.write(file, weights=dtype)
+        fit.write(file)
 
 
 class _Fit:
@@ -190,7 +175,7 @@ class _Fit:
             text = "%.0f %% of the targets take the first or the last alpha of the grid (%g, %g)"
             logger.log(level, text, 100 * at_an_end, *ends)
 
-    def write(self, file: h5py.File, weights: str) -> None:
+    def write(self, file: h5py.File) -> None:
         """Store everything but the weights."""
         file.create_dataset(ID, data=self.gram.nsd_id)
         file.create_dataset("voxel_mean", data=self.gram.standardise.mean)
@@ -205,11 +190,10 @@ class _Fit:
             feature=self.targets.feature,
             shape=self.targets.shape,
             alpha_choice=self.choice,
-            weights=weights,
         )
 
 
-def _create_weights(file: h5py.File, n_voxels: int, n_targets: int, dtype: str) -> h5py.Dataset:
+def _create_weights(file: h5py.File, n_voxels: int, n_targets: int) -> h5py.Dataset:
     """A dataset to be written and read by blocks of targets."""
     chunks = (min(_CHUNK[0], n_voxels), min(_CHUNK[1], n_targets))
-    return file.create_dataset("weights", (n_voxels, n_targets), dtype=dtype, chunks=chunks)
+    return file.create_dataset("weights", (n_voxels, n_targets), dtype=np.float32, chunks=chunks)
