@@ -1,7 +1,6 @@
 """Extraction of latents: the published numbers, whatever the batch, the shard and the order."""
 
 import hashlib
-import logging
 
 import h5py
 import numpy as np
@@ -115,17 +114,6 @@ def test_images_may_be_an_hdf5_dataset_of_any_size(tiny, tmp_path):
     np.testing.assert_array_equal(found, extract_latents(tiny, images, IDS[:3], batch_size=2))
 
 
-def test_float16_storage_logs_its_error(tiny, caplog):
-    images = random_images(4, 8)
-    exact = extract_latents(tiny, images, IDS[:4])
-    with caplog.at_level(logging.INFO):
-        stored = extract_latents(tiny, images, IDS[:4], dtype="float16")
-    assert stored.dtype == np.float16
-    np.testing.assert_array_equal(stored, exact.astype(np.float16))
-    error = np.sqrt(np.mean((stored - exact) ** 2))
-    assert f"RMS error {error:.2e}" in caplog.text
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_non_finite_activations_name_the_image(value):
     model = random_model(TINY)
@@ -144,21 +132,11 @@ def test_non_finite_activations_name_the_image(value):
         extract_latents(model, random_images(5, 8), IDS, batch_size=2)
 
 
-def test_a_latent_beyond_float16_names_the_image():
-    model = random_model(TINY)
-    model.decoder.dec_blocks[0].enc.c4.bias.fill_(7e4)
-    model.decoder.dec_blocks[0].enc.c4.bias[3:] = 0
-    assert extract_latents(model, random_images(1, 8), IDS[:1], n_layers=1).max() > 65504
-    with pytest.raises(InputError, match=f"nsd_id {IDS[0]}.*float16"):
-        extract_latents(model, random_images(1, 8), IDS[:1], n_layers=1, dtype=np.float16)
-
-
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         ({"latent": "median"}, "sample or mean"),
         ({"precision": "float8"}, "float32 or bfloat16"),
-        ({"dtype": np.int16}, "float32 or float16"),
         ({"n_layers": 6}, "1 to 5"),
     ],
 )

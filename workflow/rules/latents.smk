@@ -81,7 +81,6 @@ rule vdvae_latents:
         cfg=settings(
             "device",
             "latents.batch_size",
-            "latents.vdvae_dtype",
             "latents.vdvae_layers",
             "latents.vdvae_precision",
             "latents.vdvae_values",

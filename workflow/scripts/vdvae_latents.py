@@ -26,6 +26,5 @@ with job_log(snakemake.log[0], snakemake.rule):
         seed=cfg["seed"],
         batch_size=cfg["latents.batch_size"],
         precision=cfg["latents.vdvae_precision"],
-        dtype=cfg["latents.vdvae_dtype"],
     )
     write_latents(snakemake.output[0], nsd_id, latents, "vdvae")

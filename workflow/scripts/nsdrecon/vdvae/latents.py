@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike
 
 from nsdrecon import randomness
 from nsdrecon.errors import InputError
@@ -16,8 +14,6 @@ from nsdrecon.store import unique_ids
 from nsdrecon.vdvae import preprocessing
 from nsdrecon.vdvae.inference import Precision, check_finite, inference, noise_of
 from nsdrecon.vdvae.model import VDVAE, Gaussian
-
-logger = logging.getLogger(__name__)
 
 
 def extract_latents(
@@ -30,7 +26,6 @@ def extract_latents(
     seed: int = 0,
     batch_size: int = 8,
     precision: Precision = "float32",
-    dtype: DTypeLike = np.float32,
 ) -> np.ndarray:
     """Latents of images from the posteriors of the first layers, the others never being run.
 
@@ -49,17 +44,15 @@ def extract_latents(
         ``sample`` draws from each posterior (as published), ``mean`` takes its mean.
     precision
         Of the convolutions.
-    dtype
-        Of the result: float32, or float16, the error of which is logged.
 
     Returns
     -------
-    Shape (n, n_latents): layers in order, each flattened (C, H, W).
+    float32, shape (n, n_latents): layers in order, each flattened (C, H, W).
 
     Raises
     ------
     InputError
-        If activations are not finite, or a latent is beyond float16; the image is named.
+        If activations are not finite; the image is named.
     """
     if latent not in ("sample", "mean"):
         raise InputError("latent", found=latent, expected="sample or mean")
@@ -76,7 +69,7 @@ def extract_latents(
             latents[rows] = _batch_latents(
                 model, images[rows], nsd_id[rows], n_layers, seed if latent == "sample" else None
             )
-    return _as_stored(latents, nsd_id, np.dtype(dtype))
+    return latents
 
 
 def _batch_latents(
@@ -103,26 +96,3 @@ def _batch_latents(
     for layer, z in enumerate(latents):
         check_finite(z, nsd_id, f"the latent of VDVAE layer {layer + 1}")
     return torch.cat(latents, dim=1).cpu().numpy()
-
-
-def _as_stored(latents: np.ndarray, nsd_id: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Latents in the type they are stored in; what float16 loses is measured and logged."""
-    if dtype == np.float32:
-        return latents
-    if dtype != np.float16:
-        raise InputError("type of the latents", found=dtype, expected="float32 or float16")
-    too_large = np.abs(latents).max(axis=1, initial=0) > np.finfo(np.float16).max
-    if too_large.any():
-        raise InputError(
-            f"image nsd_id {nsd_id[too_large][0]}",
-            found="a latent beyond the range of float16",
-            expected="storage as float32",
-        )
-    stored = latents.astype(np.float16)
-    error = float(np.sqrt(np.mean((stored - latents) ** 2, dtype=np.float64)))
-    logger.info(
-        "stored as float16: RMS error %.2e, %.2e of the latents' standard deviation",
-        error,
-        error / float(latents.std(dtype=np.float64)),
-    )
-    return stored
