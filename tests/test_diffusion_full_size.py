@@ -40,7 +40,6 @@ def full_size_model() -> StableDiffusion:
     assert sum(p.numel() for p in unet.parameters()) == 859_520_964
     spec = BackboneSpec(
         folder=Path("full-size"),
-        vae_folder=Path("full-size/vae"),
         image_size=512,
         latent_shape=(4, 64, 64),
         latent_scale=SD_LATENT_SCALE,

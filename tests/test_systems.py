@@ -139,7 +139,7 @@ def test_a_users_model_needs_its_folder_its_penalty_and_settings_that_exist(tmp_
     bright = {"regression": {"alpha": FULL["regression"]["alpha"] | {"glow": "loo"}}}
     used = run(rows, systems=["two-words-ddim"], **lamp, **bright)
     assert used.features == ["vdvae", "sd-text", "glow"]
-    assert used.config["models"]["lamp"] == {"folder": "lamps", "vae_folder": None}
+    assert used.config["models"]["lamp"] == {"folder": "lamps"}
     with pytest.raises(InputError, match=r"models.lamp: found nothing"):
         run(rows, systems=["two-words-ddim"], **bright)
     with pytest.raises(InputError, match=r"regression.alpha.glow: found nothing"):

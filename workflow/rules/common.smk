@@ -170,9 +170,9 @@ def encoder_settings(wildcards):
     return {name: config["latents"][name] for name in feature(wildcards).settings}
 
 
-def backbone(wildcards):
-    """Folders of a diffusion system's model: its own and that of an exchanged autoencoder."""
-    return config["models"][REGISTRY.backbone(wildcards.system).model]
+def backbone_folder(wildcards):
+    """Folder of a diffusion system's model."""
+    return config["models"][REGISTRY.backbone(wildcards.system).model]["folder"]
 
 
 def sampling(wildcards):
@@ -192,8 +192,6 @@ def folder_files(folder):
     A folder that the workflow downloads is stood for by the record of its download: its files are
     not there yet when the jobs are planned for the first time.
     """
-    if folder is None:
-        return []
     if folder.startswith("resources/models/"):
         return [f"{folder}/downloaded.tsv"]
     kinds = {".json", ".safetensors", ".txt"}

@@ -74,7 +74,7 @@ def model_sources(model):
     if model == STAGE1:
         return [config["models"]["vdvae"]["checkpoint"]], []
     if model != SCORING:
-        return [], list(filter(None, config["models"][model].values()))
+        return [], [config["models"][model]["folder"]]
     weights = list(dict.fromkeys(network["weights"] for network in NETWORKS))
     files = [path for path in weights if Path(path).suffix in WEIGHTS]
     return files, [path for path in weights if path not in files]

@@ -8,8 +8,7 @@ rule diffusion_images:
         guidance=lambda wildcards: [
             decoded(feature)(wildcards) for feature in REGISTRY.guidance(wildcards.system).values()
         ],
-        model=lambda wildcards: folder_files(backbone(wildcards)["folder"]),
-        vae=lambda wildcards: folder_files(backbone(wildcards)["vae_folder"]),
+        model=lambda wildcards: folder_files(backbone_folder(wildcards)),
     output:
         temp("results/{subject}/reconstructions/{system}/shards/{shard}.h5"),
     log:
@@ -37,7 +36,7 @@ rule diffusion_images:
             "stage2.precision",
             "stage2.samples",
         ),
-        folders=backbone,
+        folder=backbone_folder,
         guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),
         loader=lambda wildcards: REGISTRY.backbone(wildcards.system).loader,
         part=part,

@@ -21,7 +21,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         )
     }
     check_inputs(
-        backbone.describe(**params.folders),
+        backbone.describe(params.folder),
         nsd_id,
         stage1,
         conditioning,
@@ -30,7 +30,7 @@ with job_log(snakemake.log[0], snakemake.rule):
     )
     images = reconstruct(
         backbone.load(
-            **params.folders,
+            params.folder,
             **params.settings,
             device=choose_device(cfg["device"], snakemake.threads),
             dtype=PRECISIONS[cfg["stage2.precision"]],

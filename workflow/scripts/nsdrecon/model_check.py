@@ -49,17 +49,17 @@ def _vdvae(checkpoint: str, **architecture: object) -> Iterator[Part]:
     yield _row("vdvae", load_vdvae(checkpoint, VDVAEConfig(**architecture)), checkpoint)
 
 
-def _backbone(loader: type[Backbone], **folders: str | None) -> Iterator[Part]:
-    model = loader.load(**folders)
+def _backbone(loader: type[Backbone], folder: str) -> Iterator[Part]:
+    model = loader.load(folder)
     yield _row("unet", model.unet, model.spec.folder)
-    yield _row("vae", model.vae, model.spec.vae_folder)
+    yield _row("vae", model.vae, model.spec.folder / "vae")
 
 
-def _text(encoder: Encoder, folder: str, **_: str | None) -> Iterator[Part]:
+def _text(encoder: Encoder, folder: str) -> Iterator[Part]:
     yield _encoded(encoder, [["a caption"]], folder)
 
 
-def _vision(encoder: Encoder, folder: str, **_: str | None) -> Iterator[Part]:
+def _vision(encoder: Encoder, folder: str) -> Iterator[Part]:
     import numpy as np
 
     yield _encoded(encoder, np.full((1, 64, 64, 3), 127, dtype=np.uint8), folder)

@@ -34,8 +34,8 @@ class BackboneSpec:
 
     Parameters
     ----------
-    folder, vae_folder
-        The diffusers folder, and the folder of the autoencoder's own configuration and weights.
+    folder
+        The diffusers folder.
     image_size
         Side of the images in pixels.
     latent_shape
@@ -50,7 +50,6 @@ class BackboneSpec:
     """
 
     folder: Path
-    vae_folder: Path
     image_size: int
     latent_shape: tuple[int, int, int]
     latent_scale: float
@@ -62,7 +61,6 @@ def describe_folder(
     folder: str | Path,
     unet: str,
     conditioning: Mapping[str, tuple[int, int]],
-    vae_folder: str | Path | None = None,
 ) -> BackboneSpec:
     """Read and check the configuration of a diffusers folder.
 
@@ -74,8 +72,6 @@ def describe_folder(
         Name of the U-Net's subfolder.
     conditioning
         Kind of features to (tokens, width).
-    vae_folder
-        Another autoencoder of the same latent space; a folder with its ``config.json``.
 
     Raises
     ------
@@ -83,9 +79,8 @@ def describe_folder(
         If a file is missing, or the parts do not fit each other.
     """
     folder = Path(folder)
-    vae_path = Path(vae_folder) if vae_folder is not None else folder / "vae"
     unet_config, unet_path = read_config(folder / unet), folder / unet / "config.json"
-    vae_config = read_config(vae_path)
+    vae_config, vae_path = read_config(folder / "vae"), folder / "vae" / "config.json"
     channels = config_value(unet_config, "in_channels", unet_path)
     side = config_value(unet_config, "sample_size", unet_path)
     width = config_value(unet_config, "cross_attention_dim", unet_path)
@@ -94,29 +89,19 @@ def describe_folder(
             raise InputError(
                 unet_path, found=f"cross_attention_dim {width}", expected=f"{found}, that of {name}"
             )
-    factors = {}
-    for path, config in ((folder / "vae", read_config(folder / "vae")), (vae_path, vae_config)):
-        blocks = config_value(config, "block_out_channels", path / "config.json")
-        found = (
-            config_value(config, "latent_channels", path / "config.json"),
-            2 ** (len(blocks) - 1),
-            config.get("scaling_factor") or SD_LATENT_SCALE,
+    latent_channels = config_value(vae_config, "latent_channels", vae_path)
+    if latent_channels != channels:
+        raise InputError(
+            vae_path,
+            found=f"latent_channels {latent_channels}",
+            expected=f"{channels}, the channels of the U-Net",
         )
-        factors[path] = found
-        expected = (channels, *factors[folder / "vae"][1:])
-        if found != expected:
-            raise InputError(
-                path / "config.json",
-                found=f"latent channels, reduction and scale {found}",
-                expected=f"{expected}, the latent space of the U-Net",
-            )
-    _, reduction, scale = factors[vae_path]
+    reduction = 2 ** (len(config_value(vae_config, "block_out_channels", vae_path)) - 1)
     return BackboneSpec(
         folder=folder,
-        vae_folder=vae_path,
         image_size=side * reduction,
         latent_shape=(channels, side, side),
-        latent_scale=scale,
+        latent_scale=vae_config.get("scaling_factor") or SD_LATENT_SCALE,
         conditioning=dict(conditioning),
         scheduler=read_config(folder / "scheduler", "scheduler_config.json"),
     )
@@ -163,7 +148,7 @@ class Backbone(ABC):
 
     @classmethod
     @abstractmethod
-    def describe(cls, folder: str | Path, vae_folder: str | Path | None = None) -> BackboneSpec:
+    def describe(cls, folder: str | Path) -> BackboneSpec:
         """Shapes and configuration of a folder, without loading a weight."""
 
     @classmethod
@@ -171,7 +156,6 @@ class Backbone(ABC):
     def load(
         cls,
         folder: str | Path,
-        vae_folder: str | Path | None = None,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,

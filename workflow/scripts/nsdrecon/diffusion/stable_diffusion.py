@@ -20,7 +20,7 @@ class StableDiffusion(Backbone):
     """
 
     @classmethod
-    def describe(cls, folder: str | Path, vae_folder: str | Path | None = None) -> BackboneSpec:
+    def describe(cls, folder: str | Path) -> BackboneSpec:
         """Shapes and configuration of a folder, without loading a weight.
 
         Raises
@@ -28,13 +28,12 @@ class StableDiffusion(Backbone):
         InputError
             If a configuration file is missing or the parts do not fit each other.
         """
-        return describe_folder(folder, "unet", {"text": sd_text_shape(folder)}, vae_folder)
+        return describe_folder(folder, "unet", {"text": sd_text_shape(folder)})
 
     @classmethod
     def load(
         cls,
         folder: str | Path,
-        vae_folder: str | Path | None = None,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -46,8 +45,6 @@ class StableDiffusion(Backbone):
         ----------
         folder
             Diffusers folder: ``unet``, ``vae``, ``text_encoder``, ``tokenizer``, ``scheduler``.
-        vae_folder
-            Folder of another autoencoder of the same latent space, such as sd-vae-ft-mse.
         device, dtype
             Where and in which precision the networks run.
         compile_unet
@@ -58,8 +55,8 @@ class StableDiffusion(Backbone):
         InputError
             If a part is missing, does not load or does not fit the others.
         """
-        spec = cls.describe(folder, vae_folder)
+        spec = cls.describe(folder)
         empty = TextEncoder(folder, projected=False, device=device).encode([""])
         unet = load_model(UNet2DConditionModel, spec.folder / "unet", dtype=dtype, device=device)
-        vae = load_model(AutoencoderKL, spec.vae_folder, dtype=dtype, device=device)
+        vae = load_model(AutoencoderKL, spec.folder / "vae", dtype=dtype, device=device)
         return cls(spec, unet, vae, {"text": empty}, compile_unet=compile_unet)

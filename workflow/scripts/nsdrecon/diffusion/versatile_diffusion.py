@@ -46,7 +46,7 @@ class VersatileDiffusion(Backbone):
     """
 
     @classmethod
-    def describe(cls, folder: str | Path, vae_folder: str | Path | None = None) -> BackboneSpec:
+    def describe(cls, folder: str | Path) -> BackboneSpec:
         """Shapes and configuration of a folder, without loading a weight.
 
         Raises
@@ -73,13 +73,12 @@ class VersatileDiffusion(Backbone):
             )
         # Text first: the order in which the tokens lie side by side in the context.
         conditioning = {"text": vd_text_shape(folder), "vision": vd_vision_shape(folder)}
-        return describe_folder(folder, "image_unet", conditioning, vae_folder)
+        return describe_folder(folder, "image_unet", conditioning)
 
     @classmethod
     def load(
         cls,
         folder: str | Path,
-        vae_folder: str | Path | None = None,
         *,
         text_weight: float = 0.4,
         device: str | torch.device = "cpu",
@@ -93,8 +92,6 @@ class VersatileDiffusion(Backbone):
         folder
             Diffusers folder: ``image_unet``, ``text_unet``, ``vae``, ``text_encoder``,
             ``tokenizer``, ``image_encoder``, ``scheduler``.
-        vae_folder
-            Folder of another autoencoder of the same latent space.
         text_weight
             Weight of the text in each attention block; the vision features have the rest.
         device, dtype
@@ -110,7 +107,7 @@ class VersatileDiffusion(Backbone):
         """
         if not 0 <= text_weight <= 1:
             raise InputError("text_weight", found=text_weight, expected="0 to 1")
-        spec = cls.describe(folder, vae_folder)
+        spec = cls.describe(folder)
         grey = np.full((1, spec.image_size, spec.image_size, 3), MID_GREY, dtype=np.uint8)
         unconditional = {
             "text": TextEncoder(folder, projected=True, device=device).encode([""]),
@@ -121,7 +118,7 @@ class VersatileDiffusion(Backbone):
         text_unet = load_model(kind, spec.folder / "text_unet", dtype=dtype)
         text_tokens = spec.conditioning["text"][0]
         join_transformers(unet, text_unet, text_tokens=text_tokens, text_weight=text_weight)
-        vae = load_model(AutoencoderKL, spec.vae_folder, dtype=dtype, device=device)
+        vae = load_model(AutoencoderKL, spec.folder / "vae", dtype=dtype, device=device)
         return cls(spec, unet.to(device), vae, unconditional, compile_unet=compile_unet)
 
 
