@@ -197,9 +197,9 @@ rule sample_agreement:
         mem_mb=scaled(4000),
         runtime=scaled(120),
     params:
-        code=code("sample_agreement", *source_files(PIXEL_METRICS)),
+        code=code("sample_agreement", *source_files(RUN.pixel_metrics)),
         cfg=settings("evaluation.bootstrap", "evaluation.protocol", "seed"),
-        metrics=PIXEL_METRICS,
+        metrics=RUN.pixel_metrics,
     script:
         "../scripts/sample_agreement.py"
 
