@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from nsdrecon.figures import bars_figure, retrieval_figure, scatter_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.logs import job_log
 from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.store import read_table

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.figures import repeats_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.scores import repeats_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_table, write_table
 
