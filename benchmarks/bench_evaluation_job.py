@@ -84,17 +84,17 @@ def _evaluate(folder: Path, n_images: int, n_clip_images: int, protocol_name: st
     from nsdrecon.logs import peak_memory_mb
     from nsdrecon.metrics import METRICS, NetworkMetric, configured_metrics
 
-    rows = [
-        row for row in METRICS if isinstance(row, NetworkMetric) and row.protocol == protocol_name
-    ]
+    names = dict.fromkeys(row.name for row in METRICS if isinstance(row, NetworkMetric))
+    entries = [{"name": name, "weights": ""} for name in names]
+    published = configured_metrics(protocol_name, entries)
+    pixels = [row for row in published if row.name not in names]
     files = {"resnet50_swav": "resnet.pth", "clip_vit_l_14": "clip"}
     networks = []
-    for row in rows:
+    for row in published[len(pixels) :]:
         network = row.source.rpartition(":")[2]
         # Not the published weights, so neither their name nor their checksum.
         weights = str(folder / files.get(network, f"{network}.pth"))
         networks.append(replace(row, name=f"random {row.name}", weights=weights, sha256=()))
-    pixels = configured_metrics(protocol_name, [])
     known = {metric.name for metric in (*pixels, *networks)}
     parts = []
     for suffix, clip in (("", False), ("-fewer", True)):

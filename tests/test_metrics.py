@@ -13,6 +13,7 @@ from nsdrecon.metrics import (
     NetworkMetric,
     Score,
     as_params,
+    check_added,
     configured_metrics,
     from_params,
     identification_names,
@@ -20,11 +21,7 @@ from nsdrecon.metrics import (
 )
 from workflow_runs import ROOT
 
-ALL_NETWORKS = [
-    {"name": row.name, "weights": "file"}
-    for row in METRICS
-    if isinstance(row, NetworkMetric) and row.protocol == "mindeye"
-]
+ALL_NETWORKS = [{"name": name, "weights": "file"} for name in published_names()[2:]]
 HEAD = "from nsdrecon.metrics import DISTANCE, NetworkMetric, PixelMetric, Score\n"
 PSNR = HEAD + (
     'METRICS = [PixelMetric("PSNR", ":psnr", Score("higher"))]\ndef psnr(seen, made): return 1.0\n'
@@ -158,7 +155,7 @@ def test_a_users_file_may_name_another_layer_of_a_network_of_the_project(written
 )
 def test_rows_that_cannot_be_used_name_their_file(written, text, message):
     with pytest.raises(InputError, match=message):
-        configured_metrics("mindeye", [], [written(text)])
+        check_added([written(text)])
 
 
 def test_two_files_with_one_name(written):

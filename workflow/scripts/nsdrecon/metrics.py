@@ -21,6 +21,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
+PROTOCOLS = ("brain-diffuser", "mindeye")
 SAME_CATEGORY = "(same category)"
 
 
@@ -105,7 +106,8 @@ class NetworkMetric(Metric):
         Module of the network whose output is compared, such as ``features.4``; by default what the
         network returns.
     size
-        Height and width of the pictures, pixels; by default the network's own attribute ``size``.
+        Height and width of the pictures, pixels, or those of each protocol; by default the
+        network's own attribute ``size``.
     mean, std
         Red, green and blue mean and standard deviation that the pictures, in [0, 1], are
         standardised by.
@@ -119,7 +121,7 @@ class NetworkMetric(Metric):
     score: Score = IDENTIFICATION
     _: KW_ONLY
     layer: str = ""
-    size: int | None = None
+    size: int | Mapping[str, int] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     weights: str = ""
@@ -138,46 +140,46 @@ class NetworkMetric(Metric):
         return replace(self, name=f"{self.name} {SAME_CATEGORY}", published=False)
 
 
-_BRAIN_DIFFUSER = {"protocol": "brain-diffuser", "published": True}
-_MINDEYE = {"protocol": "mindeye", "published": True}
 _CLIP = {"mean": CLIP_MEAN, "std": CLIP_STD}
 
 METRICS: tuple[Metric, ...] = (
     PixelMetric("PixCorr", "nsdrecon.evaluation.pixels:pixel_correlation", published=True),
-    PixelMetric("SSIM", "nsdrecon.evaluation.pixels:ssim_along_columns", **_BRAIN_DIFFUSER),
-    PixelMetric("SSIM", "nsdrecon.evaluation.pixels:ssim", **_MINDEYE),
+    PixelMetric(
+        "SSIM",
+        "nsdrecon.evaluation.pixels:ssim_along_columns",
+        protocol="brain-diffuser",
+        published=True,
+    ),
+    PixelMetric("SSIM", "nsdrecon.evaluation.pixels:ssim", protocol="mindeye", published=True),
     NetworkMetric(
         "AlexNet(2)",
         "nsdrecon.evaluation.networks:alexnet",
         layer="features.4",
-        size=224,
+        size={"brain-diffuser": 224, "mindeye": 256},
         sha256=("7be5be79",),
-        **_BRAIN_DIFFUSER,
+        published=True,
     ),
     NetworkMetric(
         "AlexNet(5)",
         "nsdrecon.evaluation.networks:alexnet",
         layer="features.11",
-        size=224,
+        size={"brain-diffuser": 224, "mindeye": 256},
         sha256=("7be5be79",),
-        **_BRAIN_DIFFUSER,
+        published=True,
     ),
     NetworkMetric(
         "Inception",
         "nsdrecon.evaluation.networks:inception_v3",
         layer="avgpool",
-        size=224,
+        size={"brain-diffuser": 224, "mindeye": 342},
         sha256=("0cc3c7bd",),
-        **_BRAIN_DIFFUSER,
+        published=True,
     ),
     NetworkMetric(
-        "CLIP",
-        "nsdrecon.evaluation.networks:clip_vit_l_14",
-        size=224,
-        **_CLIP,
-        **_BRAIN_DIFFUSER,
+        "CLIP", "nsdrecon.evaluation.networks:clip_vit_l_14", size=224, published=True, **_CLIP
     ),
-    # torchvision's EfficientNet-B1 V1; the file was renamed once without a change of weights.
+    # torchvision's EfficientNet-B1 V1, whose file was renamed once without a change of weights;
+    # and its default of MindEye's time and since, V2.
     NetworkMetric(
         "EffNet-B",
         "nsdrecon.evaluation.networks:efficientnet_b1",
@@ -185,48 +187,9 @@ METRICS: tuple[Metric, ...] = (
         layer="avgpool",
         size=224,
         sha256=("533bc792", "bac287d4"),
-        **_BRAIN_DIFFUSER,
+        protocol="brain-diffuser",
+        published=True,
     ),
-    NetworkMetric(
-        "SwAV",
-        "nsdrecon.evaluation.networks:resnet50_swav",
-        DISTANCE,
-        layer="avgpool",
-        size=224,
-        **_BRAIN_DIFFUSER,
-    ),
-    NetworkMetric(
-        "AlexNet(2)",
-        "nsdrecon.evaluation.networks:alexnet",
-        layer="features.4",
-        size=256,
-        sha256=("7be5be79",),
-        **_MINDEYE,
-    ),
-    NetworkMetric(
-        "AlexNet(5)",
-        "nsdrecon.evaluation.networks:alexnet",
-        layer="features.11",
-        size=256,
-        sha256=("7be5be79",),
-        **_MINDEYE,
-    ),
-    NetworkMetric(
-        "Inception",
-        "nsdrecon.evaluation.networks:inception_v3",
-        layer="avgpool",
-        size=342,
-        sha256=("0cc3c7bd",),
-        **_MINDEYE,
-    ),
-    NetworkMetric(
-        "CLIP",
-        "nsdrecon.evaluation.networks:clip_vit_l_14",
-        size=224,
-        **_CLIP,
-        **_MINDEYE,
-    ),
-    # torchvision's default EfficientNet-B1 of that time and since: V2.
     NetworkMetric(
         "EffNet-B",
         "nsdrecon.evaluation.networks:efficientnet_b1",
@@ -234,7 +197,8 @@ METRICS: tuple[Metric, ...] = (
         layer="avgpool",
         size=255,
         sha256=("c27df63c",),
-        **_MINDEYE,
+        protocol="mindeye",
+        published=True,
     ),
     NetworkMetric(
         "SwAV",
@@ -242,11 +206,9 @@ METRICS: tuple[Metric, ...] = (
         DISTANCE,
         layer="avgpool",
         size=224,
-        **_MINDEYE,
+        published=True,
     ),
 )
-
-PROTOCOLS = tuple(dict.fromkeys(row.protocol for row in METRICS if row.protocol))
 
 
 def identification_names(metrics: Iterable[Metric]) -> list[str]:
@@ -293,7 +255,8 @@ def configured_metrics(
     for entry in networks:
         if entry.get("protocol", protocol) == protocol:
             row = by_name.get(entry["name"]) or _any_clip(entry["name"], every)
-            metrics.append(replace(row, weights=entry["weights"]))
+            size = row.size[protocol] if isinstance(row.size, Mapping) else row.size
+            metrics.append(replace(row, weights=entry["weights"], size=size))
     names = [_plain(metric.name) for metric in metrics]
     for metric in metrics:
         if names.count(_plain(metric.name)) > 1:
@@ -302,12 +265,12 @@ def configured_metrics(
 
 
 def added_rows(extensions: Iterable[str]) -> list[Metric]:
-    """The rows under ``METRICS`` in a user's files, each of which can be used.
+    """The rows under ``METRICS`` in a user's files.
 
     Raises
     ------
     InputError
-        If a row has the name of another, or what it names is not there or cannot be called.
+        If a file does not run, or a row has the name of another or a protocol that is not there.
     """
     added: list[Metric] = []
     for path in extensions:
@@ -324,9 +287,20 @@ def added_rows(extensions: Iterable[str]) -> list[Metric]:
                     found=f"protocol {row.protocol!r}",
                     expected=f"None or one of {', '.join(PROTOCOLS)}",
                 )
-            _check_source(row)
             added.append(row)
     return added
+
+
+def check_added(extensions: Iterable[str]) -> None:
+    """Look at what the rows of a user's files name. Imports it, so once a run, not in every job.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or cannot be called as its kind is.
+    """
+    for row in added_rows(extensions):
+        _check_source(row)
 
 
 def as_params(metric: Metric) -> dict[str, object]:
@@ -354,9 +328,6 @@ def _any_clip(name: str, table: Iterable[Metric]) -> NetworkMetric:
 
 
 def _check_source(row: Metric) -> None:
-    """Check that what a user's row names can be called as its kind is; modules are not imported."""
-    if ".py:" not in row.source:
-        return
     pixels = isinstance(row, PixelMetric)
     found = implementation(row.source)
     try:
