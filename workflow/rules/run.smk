@@ -1,14 +1,10 @@
 # What a run is made of: subjects, sessions, systems, features, shards, and their names.
 
-from nsdrecon.metrics import check_added, source_files
+from nsdrecon.metrics import source_files
 from nsdrecon.run import FLOORS, Run
 from nsdrecon.systems import CHOOSER, ORACLE, SCORING, STAGE1
 
 RUN = Run(config, REGISTRY)
-
-if workflow.is_main_process:
-    check_added(config["extensions"])
-
 SUBJECTS = RUN.subjects
 SESSIONS = RUN.sessions
 SYSTEMS = RUN.systems
