@@ -296,13 +296,12 @@ def _network_scores(
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in orders}
     for sample in range(made.n_samples):
         found = features(made.sample(sample), f"sample {sample}")
-        matrices = {
-            metric: correlation_matrix(expected[metric.name], found[metric.name])
-            for metric in metrics
-        }
+        matrices = [
+            correlation_matrix(expected[metric.name], found[metric.name]) for metric in metrics
+        ]
         for name, order in orders.items():
             scores: dict[str, np.ndarray] = {}
-            for metric, matrix in matrices.items():
+            for metric, matrix in zip(metrics, matrices, strict=True):
                 scores |= _scores(metric, matrix[:, order], category)
             parts[name].append(pd.DataFrame(scores))
     return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
