@@ -62,6 +62,16 @@ def test_protocols_of_the_table_are_those_of_the_evaluation_and_of_the_schema():
     assert tuple(networks["protocol"]["enum"]) == PROTOCOLS
 
 
+def test_names_of_metrics_stand_in_one_file():
+    files = [
+        path
+        for kind in ("*.py", "*.smk", "*.yaml")
+        for path in (ROOT / "workflow").rglob(kind)
+        if any(f'"{name}"' in path.read_text() for name in published_names())
+    ]
+    assert [path.name for path in files] == ["metrics.py"]
+
+
 @pytest.mark.parametrize(
     ("protocol", "sizes"),
     [("brain-diffuser", [224] * 6), ("mindeye", [256, 256, 342, 224, 255, 224])],
