@@ -80,19 +80,22 @@ def _write(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) 
 def _evaluate(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) -> dict:
     """The rule's call, first with all networks but CLIP, then with CLIP."""
     from nsdrecon.devices import choose_device
-    from nsdrecon.evaluation.networks import published_metric
-    from nsdrecon.evaluation.protocols import protocol
     from nsdrecon.evaluation.scoring import evaluate
     from nsdrecon.logs import peak_memory_mb
+    from nsdrecon.metrics import METRICS, NetworkMetric, configured_metrics
 
-    rules = protocol(protocol_name)
-    files = {"resnet50-swav": "resnet.pth", "clip-vit-l-14": "clip"}
+    names = dict.fromkeys(row.name for row in METRICS if isinstance(row, NetworkMetric))
+    entries = [{"name": name, "weights": ""} for name in names]
+    published = configured_metrics(protocol_name, entries)
+    pixels = [row for row in published if row.name not in names]
+    files = {"resnet50_swav": "resnet.pth", "clip_vit_l_14": "clip"}
     networks = []
-    for name, network in rules.networks.items():
-        weights = folder / files.get(network.architecture, f"{network.architecture}.pth")
-        # Not the published weights, so not the published name.
-        metric = published_metric(rules, name, weights)
-        networks.append(replace(metric, name=f"random {name}"))
+    for row in published[len(pixels) :]:
+        network = row.source.rpartition(":")[2]
+        # Not the published weights, so neither their name nor their checksum.
+        weights = str(folder / files.get(network, f"{network}.pth"))
+        networks.append(replace(row, name=f"random {row.name}", weights=weights, sha256=()))
+    known = {metric.name for metric in (*pixels, *networks)}
     parts = []
     for suffix, clip in (("", False), ("-fewer", True)):
         start = time.perf_counter()
@@ -102,12 +105,12 @@ def _evaluate(folder: Path, n_images: int, n_clip_images: int, protocol_name: st
             folder / f"scores{suffix}.tsv",
             shuffled=folder / f"shuffled{suffix}.tsv",
             protocol_name=protocol_name,
-            networks=[m for m in networks if (m.architecture == "clip-vit-l-14") == clip],
+            metrics=[*pixels, *(m for m in networks if m.source.endswith("clip_vit_l_14") == clip)],
             categories=folder / "categories.tsv",
             device=choose_device("auto", 2),
         )
         seconds = time.perf_counter() - start
-        metrics = [name for name in table if name in ("PixCorr", "SSIM") or "random" in name]
+        metrics = [name for name in table if name in known]
         # The peak is that of the process up to here.
         parts.append((len(table), metrics, seconds, peak_memory_mb()))
     return {"parts": parts}

@@ -41,6 +41,7 @@ from benchmarks.nsd_sized import (
     write_shards,
     write_stimuli,
 )
+from nsdrecon.metrics import as_params, configured_metrics
 from nsdrecon.settings import setting
 
 SD_TEXT, VD_VISION = (77, 768), (257, 768)
@@ -201,9 +202,11 @@ def pictures(folder: Path, config: dict) -> Iterator[Job]:
     _remove(f"{folder}/joined.h5", *shards)
     for n_images in (20, 40):
         (samples,) = write_shards(folder, "images", n_images, (5, 512, 512, 3), 1)
-        cfg = _settings(config, "evaluation.bootstrap", "seed")
+        params = {"cfg": _settings(config, "evaluation.bootstrap", "evaluation.protocol", "seed")}
+        columns = configured_metrics(config["evaluation"]["protocol"], [])
+        params["metrics"] = [as_params(metric) for metric in columns]
         output = [f"{folder}/agreement.tsv"]
-        yield Job("sample_agreement", [samples], output, {"cfg": cfg}, share=f"{n_images} images")
+        yield Job("sample_agreement", [samples], output, params, share=f"{n_images} images")
 
 
 def latents(folder: Path, config: dict) -> Iterator[Job]:
@@ -236,28 +239,26 @@ def latents(folder: Path, config: dict) -> Iterator[Job]:
 def tables(folder: Path, config: dict) -> Iterator[Job]:
     """Means and intervals of all subjects and systems."""
     evaluation = config["evaluation"]
-    wanted = evaluation["protocol"]
-    networks = [
-        entry for entry in evaluation["networks"] if entry.get("protocol", wanted) == wanted
-    ]
+    columns = configured_metrics(evaluation["protocol"], evaluation["networks"])
+    metrics = [as_params(metric) for metric in columns]
     systems = {name: name for name in config["systems"]}
     floors = {f"floor-{number}": "floor" for number in range(4 + len(systems))}
     ceilings = {name: name for name in config["oracles"]}
     scores = [
-        write_scores(folder / subject / f"{name}.tsv", subject, name, networks)
+        write_scores(folder / subject / f"{name}.tsv", subject, name, metrics)
         for subject in SUBJECTS
         for name in (*systems, *floors, *ceilings)
     ]
     names = ("bootstrap", "protocol", "repeats", "held_out", "holdout")
     cfg = _settings(config, "nsd.source", "seed", *(f"evaluation.{name}" for name in names))
-    titles = {"networks": networks, "systems": systems, "floors": floors, "ceilings": ceilings}
+    titles = {"metrics": metrics, "systems": systems, "floors": floors, "ceilings": ceilings}
     pairs = {"one": ("sd-ddpm", "sd-ddim"), "two": ("vd-ddpm", "vd-ddim")}
     pairs |= {"three": ("sd-ddpm", "vd-ddpm"), "four": ("sd-ddim", "vd-ddim")}
     outputs = ("long.tsv", "markdown.md", "latex.tex", "contrasts.tsv", "retrieval.tsv")
     outputs = {name.partition(".")[0]: f"{folder}/{name}" for name in (*outputs, "published.tsv")}
     yield Job("metrics", scores, outputs, {"cfg": cfg, "contrasts": pairs, **titles}, {})
     variants = [
-        write_scores(folder / f"{subject}-repeats{n}" / f"{name}.tsv", subject, name, networks)
+        write_scores(folder / f"{subject}-repeats{n}" / f"{name}.tsv", subject, name, metrics)
         for n in (1, 2, 3)
         for subject in SUBJECTS
         for name in evaluation["repeats"]

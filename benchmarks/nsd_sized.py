@@ -157,16 +157,18 @@ def write_shards(
     return paths
 
 
-def write_scores(path: Path, subject: str, system: str, networks: Sequence[dict]) -> str:
+def write_scores(path: Path, subject: str, system: str, metrics: Sequence[dict]) -> str:
     """Scores of noise, with the columns of an evaluation."""
     import numpy as np
     import pandas as pd
 
+    from nsdrecon.metrics import IDENTIFICATION, from_params
     from nsdrecon.store import write_table
 
     rng = np.random.default_rng(len(str(path)))
-    names = ["PixCorr", "SSIM", *(entry["name"] for entry in networks)]
-    names += [f"{name} within category" for name in names[2:]]
+    rows = [from_params(row) for row in metrics]
+    names = [row.name for row in rows]
+    names += [row.within_category().name for row in rows if row.score == IDENTIFICATION]
     values = {name: rng.integers(0, N_TEST, N_TEST) / (N_TEST - 1) for name in names}
     labels = {"subject": subject, "system": system, "protocol": "brain-diffuser", "sample": 0}
     table = pd.DataFrame({"nsd_id": np.arange(N_TEST), **labels, **values, "undefined": ""})

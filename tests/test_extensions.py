@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
+import torch
+import yaml
 
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import implementation, load, rows, source
@@ -17,11 +19,16 @@ from tiny_runs import OVERLAYS, TINY
 from workflow_runs import ROOT, snakemake, started_jobs
 
 SYSTEM = "toy-tinted-ddim"
+METRICS = ["toy gap", "toy network"]
+DEMO_NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
 TOYS = {
-    "extensions": ["extensions/toy_systems.py"],
+    "extensions": ["extensions/toy_systems.py", "extensions/toy_metrics.py"],
     "systems": [*TINY["systems"], SYSTEM],
     "models": {"toy": {"folder": "workflow/demo_models/stable-diffusion"}},
     "regression": {"alpha": {"toy-colour": "loo"}},
+    "evaluation": {
+        "networks": [*DEMO_NETWORKS, {"name": METRICS[1], "weights": "extensions/toy.pt"}]
+    },
 }
 
 
@@ -109,6 +116,8 @@ def extended(tiny, tmp_path_factory):
     """The finished run in another folder, with the toys; and the jobs that they started."""
     project = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("toys") / "p", symlinks=True))
     shutil.copytree(ROOT / "tests/extensions", project / "extensions")
+    matrix = torch.randn((3 * 16 * 16, 40), generator=torch.Generator().manual_seed(0))
+    torch.save({"matrix": matrix}, project / "extensions/toy.pt")
     return project, started_jobs(project, overlays=(*OVERLAYS, TOYS))
 
 
@@ -118,7 +127,10 @@ def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
     about = {"dag", "manifest", "usage", "report"}
     own = {"model_check", "features", "latents", "weights", "predictions", "scores"}
     own |= {"diffusion_images", "reconstructions", "evaluation"}
-    assert dict(jobs) == dict.fromkeys(tables | about | own, 1)
+    # Every system is scored by the metrics that were added.
+    scored = len(TOYS["systems"]) + len(TINY["oracles"])
+    again = {"evaluation": scored, "floors_evaluation": 1, "model_check": 2}
+    assert dict(jobs) == dict.fromkeys(tables | about | own, 1) | again
 
 
 def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_report(extended):
@@ -135,27 +147,67 @@ def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_repor
         assert (tinted["images"][()] != plain["images"][()]).mean() > 0.1  # told the colour too
 
 
-def test_a_change_of_a_users_file_runs_its_jobs_again(extended):
+def test_metrics_of_a_user_reach_the_tables_and_the_report(extended):
     project, _ = extended
-    path = project / "extensions/toy_backbone.py"
+    metrics = pd.read_csv(project / "results/tables/metrics.tsv", sep="\t")
+    means = metrics.query("subject == 'subj01'").pivot(
+        index="system", columns="metric", values="mean"
+    )
+    # Every system, floor and oracle has a value of each, which is not all the same.
+    assert set(means.index) == set(metrics["system"])
+    assert (means[METRICS].nunique() > 1).all()
+    assert means.loc["oracle-vdvae", "toy network"] < means.loc["shuffled-vdvae", "toy network"]
+    # A constant picture has no features to correlate: it counts as a miss.
+    assert means.loc["flat-grey", "toy network"] == 1
+    for page in ("tables/metrics.md", "report.html"):
+        text = (project / "results" / page).read_text()
+        assert all(f"{name} ↓" in text for name in METRICS), page
+
+
+@pytest.mark.parametrize(
+    ("name", "touched"),
+    [("toy_backbone.py", {"diffusion_images"}), ("toy_network.py", {"floors_evaluation"})],
+)
+def test_a_change_of_a_users_file_runs_its_jobs_again(extended, name, touched):
+    project, _ = extended
+    path = project / "extensions" / name
     text = path.read_text()
     path.write_text(text + "\n# A remark.\n")
     assert not started_jobs(project, "-n", overlays=(*OVERLAYS, TOYS))
     path.write_text(text + "\nADDED = 1\n")
     found = started_jobs(project, "-n", overlays=(*OVERLAYS, TOYS))
-    assert {"diffusion_images", "report"} <= set(found)
-    assert not {"features", "model_check", "weights", "manifest"} & set(found)
-    assert set(found.values()) == {1}
+    assert touched | {"evaluation", "report"} <= set(found)
+    others = {"diffusion_images", "floors_evaluation"} - touched
+    assert not ({"features", "model_check", "weights", "manifest"} | others) & set(found)
     path.write_text(text)
 
 
-def test_a_fault_of_a_users_file_is_named_before_anything_is_planned(extended):
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "toy_backbone.py",
+            "class TintedDiffusion(StableDiffusion)",
+            "class TintedDiffusion",
+            "toy_backbone.py:TintedDiffusion: found no method predict",
+        ),
+        (
+            "toy_network.py",
+            "def __call__",
+            "def call",
+            "toy_network.py:Projection: found no method __call__",
+        ),
+    ],
+)
+def test_a_fault_of_a_users_file_is_named_before_anything_is_planned(
+    extended, name, old, new, message
+):
     project, _ = extended
-    path = project / "extensions/toy_backbone.py"
+    path = project / "extensions" / name
     text = path.read_text()
-    path.write_text(text.replace("class TintedDiffusion(StableDiffusion)", "class TintedDiffusion"))
+    path.write_text(text.replace(old, new))
     done = snakemake(project, "-n", overlays=(*OVERLAYS, TOYS))
     path.write_text(text)
     said = done.stdout + done.stderr
-    assert "toy_backbone.py:TintedDiffusion: found no method predict" in said
+    assert message in said
     assert "Traceback" not in said

@@ -6,20 +6,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nsdrecon import figures
 from nsdrecon.errors import InputError
-from nsdrecon.figures import (
-    bars_figure,
-    contact_sheet,
-    evenly_spaced,
-    noise_ceiling_figure,
-    reconstructions_figure,
-    regression_figure,
-    retrieval_figure,
-    samples_figure,
-    scatter_figure,
-    spread_over_scores,
-)
+from nsdrecon.figures import pictures
+from nsdrecon.figures.drawing import evenly_spaced
+from nsdrecon.figures.pictures import reconstructions_figure, samples_figure
+from nsdrecon.figures.regression import noise_ceiling_figure, regression_figure
+from nsdrecon.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.gallery import write_gallery
 from nsdrecon.store import read_array, write_arrays
 from small_pictures import write_stimuli, write_system
@@ -48,16 +40,9 @@ def test_chosen_images_are_spread_and_repeatable():
     assert evenly_spaced(NSD_ID, 1).tolist() == [2]
 
 
-def test_images_over_the_range_of_a_score():
-    table = pd.DataFrame({"nsd_id": [5, 1, 3, 4, 2, 5], "SSIM": [0.9, 0.1, 0.4, 0.4, 0.2, 0.7]})
-    assert spread_over_scores(table, "SSIM", 3).tolist() == [1, 3, 5]
-    with pytest.raises(InputError, match="also CLIP"):
-        spread_over_scores(table, "CLIP", 3)
-
-
 def test_reconstructions_figure_shows_the_right_pictures(tmp_path, stimuli, system, monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "_show", lambda panel, image: shown.append(image))
+    monkeypatch.setattr(pictures, "_show", lambda panel, image: shown.append(image))
     chosen = np.array([41, 7, 300])
     caption = reconstructions_figure(
         stimuli,
@@ -78,7 +63,7 @@ def test_reconstructions_figure_shows_the_right_pictures(tmp_path, stimuli, syst
 
 def test_samples_figure_shows_the_chosen_sample(tmp_path, stimuli, system, monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "_show", lambda panel, image: shown.append(image))
+    monkeypatch.setattr(pictures, "_show", lambda panel, image: shown.append(image))
     mean = np.full((10, 40, 40, 3), 9, np.uint8)
     spread = np.zeros((10, 40, 40), np.float32)
     spread[NSD_ID == 41, 3, 5] = 30
@@ -236,12 +221,6 @@ def test_retrieval_figure_without_identification_says_so(tmp_path):
     table = pd.DataFrame(columns=["subject", "system", "metric", "n_way", "accuracy"])
     caption = retrieval_figure(table, tmp_path / "r.png", metrics=[], labels={})
     assert "candidates" in caption
-
-
-def test_contact_sheet(tmp_path, system):
-    caption = contact_sheet(system, tmp_path / "sheet.png", columns=4, pixels=16)
-    assert "All 10 images" in caption
-    assert pixels(tmp_path / "sheet.png").shape == (48, 64, 3)
 
 
 class Images(HTMLParser):

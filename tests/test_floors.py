@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation.agreement import sample_agreement
 from nsdrecon.evaluation.ceilings import noise_ceiling
 from nsdrecon.evaluation.floors import (
     flat_grey,
@@ -13,10 +14,9 @@ from nsdrecon.evaluation.floors import (
     random_training_image,
     shuffled_order,
 )
-from nsdrecon.evaluation.metrics import correlation_matrix
-from nsdrecon.evaluation.networks import clip_metric
-from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table, sample_agreement
+from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table
 from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.evaluation.similarity import correlation_matrix
 from nsdrecon.evaluation.variants import (
     average_first_repeats,
     holdout_table,
@@ -24,10 +24,12 @@ from nsdrecon.evaluation.variants import (
     semantic_clusters,
     without_clusters,
 )
+from nsdrecon.metrics import configured_metrics
 from nsdrecon.store import read_array, read_table, write_arrays
 from small_pictures import write_clip, write_stimuli, write_system
 
 TEST_ID = np.array([9, 4, 30, 12, 77, 5])
+PIXELS = configured_metrics("brain-diffuser", [])
 TRAINING_ID = np.array([100, 300, 200, 250])
 
 
@@ -69,8 +71,9 @@ def test_the_shuffled_floor_is_the_score_of_another_images_reconstruction(tmp_pa
     ids = np.sort(TEST_ID)
     stimuli = write_stimuli(tmp_path / "test.h5", ids)
     system = write_system(tmp_path / "sd-ddpm.h5", ids, samples=samples)
-    clip = clip_metric("small", write_clip(tmp_path / "clip"))
-    options = {"protocol_name": "brain-diffuser", "networks": [clip]}
+    clip = {"name": "small", "weights": str(write_clip(tmp_path / "clip"))}
+    metrics = configured_metrics("brain-diffuser", [clip])
+    options = {"protocol_name": "brain-diffuser", "metrics": metrics}
     own = evaluate(
         system, stimuli, tmp_path / "own.tsv", shuffled=tmp_path / "floor.tsv", **options
     )
@@ -350,7 +353,10 @@ def test_retrieval_needs_identification():
 def test_samples_that_agree_and_samples_that_do_not(tmp_path):
     write_system(tmp_path / "close.h5", TEST_ID, samples=3, noise=10)
     write_system(tmp_path / "far.h5", TEST_ID, samples=3, noise=200)
-    close, far = (sample_agreement(tmp_path / f"{name}.h5") for name in ("close", "far"))
+    close, far = (
+        sample_agreement(tmp_path / f"{name}.h5", PIXELS, protocol_name="brain-diffuser")
+        for name in ("close", "far")
+    )
     assert close["nsd_id"].tolist() == sorted(TEST_ID)
     assert close["PixCorr"].min() > 0.95
     assert far["PixCorr"].max() < 0.6
@@ -360,4 +366,4 @@ def test_samples_that_agree_and_samples_that_do_not(tmp_path):
 def test_one_sample_cannot_agree(tmp_path):
     write_system(tmp_path / "made.h5", TEST_ID)
     with pytest.raises(InputError, match="found 1 sample"):
-        sample_agreement(tmp_path / "made.h5")
+        sample_agreement(tmp_path / "made.h5", PIXELS, protocol_name="brain-diffuser")

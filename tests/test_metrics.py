@@ -1,357 +1,174 @@
-import itertools
-import json
-from fractions import Fraction
-from math import comb
-from pathlib import Path
+"""The table of metrics, and rows that a user's file adds to it."""
 
-import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from PIL import Image
-from skimage.color import rgb2gray
-from skimage.metrics import structural_similarity
+import yaml
 
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation import metrics, screening
-from nsdrecon.evaluation.metrics import (
-    correlation_distance,
-    correlation_matrix,
-    grey,
-    identification_within_category,
-    n_way_accuracy,
-    row_correlation,
-    ssim,
-    told_apart,
-    two_way_identification,
+from nsdrecon.extensions import implementation, source
+from nsdrecon.metrics import (
+    DISTANCE,
+    IDENTIFICATION,
+    METRICS,
+    PROTOCOLS,
+    NetworkMetric,
+    Score,
+    as_params,
+    check_added,
+    configured_metrics,
+    from_params,
+    identification_names,
+    published_names,
 )
-from nsdrecon.evaluation.protocols import protocol, resize_bilinear
+from workflow_runs import ROOT
 
-GOLDEN = Path(__file__).parent / "golden" / "metrics"
-EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
-
-
-def picture(name):
-    return np.asarray(Image.open(GOLDEN / f"{name}.png").convert("RGB"))
-
-
-def random_features(n_images=40, n_features=300, noise=2.0, seed=0):
-    """Features like those after a ReLU: sparse, not centred; reconstructions resemble their own."""
-    generator = np.random.default_rng(seed)
-    truth = np.maximum(generator.normal(size=(n_images, n_features)), 0) + 3
-    made = truth + noise * generator.normal(size=truth.shape)
-    return truth.astype(np.float32), made.astype(np.float32)
-
-
-def exactly_told_apart(truth, made):
-    """The definition in exact arithmetic, for integer features.
-
-    r_ij < r_jj has the norm of the reconstruction on both sides; what is left, c / sqrt(v), is
-    compared by sign(c) c^2 / v.
-    """
-
-    def centred(table):
-        rows = [[Fraction(int(value)) for value in row] for row in table]
-        return [[value - sum(row) / len(row) for value in row] for row in rows]
-
-    truth, made = centred(truth), centred(made)
-
-    def likeness(i, j):
-        covariance = sum(a * b for a, b in zip(truth[i], made[j], strict=True))
-        variance = sum(a * a for a in truth[i])
-        if not variance or not any(made[j]):
-            return None
-        return covariance * abs(covariance) / variance
-
-    result = np.zeros((len(truth), len(truth)), dtype=bool)
-    for i, j in itertools.permutations(range(len(truth)), 2):
-        other, own = likeness(i, j), likeness(j, j)
-        result[i, j] = other is not None and own is not None and other < own
-    return result
-
-
-@pytest.mark.parametrize("pair", range(6))
-@pytest.mark.parametrize(
-    ("name", "pixcorr", "similarity"),
-    [
-        ("brain-diffuser", "pixcorr", "ssim_brain_diffuser"),
-        ("mindeye", "pixcorr_mindeye", "ssim_mindeye"),
-    ],
+ALL_NETWORKS = [{"name": name, "weights": "file"} for name in published_names()[2:]]
+HEAD = "from nsdrecon.metrics import DISTANCE, NetworkMetric, PixelMetric, Score\n"
+PSNR = HEAD + (
+    'METRICS = [PixelMetric("PSNR", ":psnr", Score("higher"))]\ndef psnr(seen, made): return 1.0\n'
 )
-def test_pixel_scores_equal_the_published_evaluations(name, pixcorr, similarity, pair):
-    scores = protocol(name).pixel_scores(picture(f"gt_{pair}"), picture(f"recon_{pair}"))
-    assert scores["PixCorr"] == pytest.approx(EXPECTED[pixcorr][pair], abs=1e-6)
-    assert scores["SSIM"] == pytest.approx(EXPECTED[similarity][pair], abs=1e-6)
 
 
-def test_the_protocols_disagree():
-    pair = picture("gt_5"), picture("recon_5")
-    one, other = (protocol(name).pixel_scores(*pair) for name in ("brain-diffuser", "mindeye"))
-    assert abs(one["SSIM"] - other["SSIM"]) > 0.01
+def entry(name, **more):
+    return {"name": name, "weights": f"{name}.pth", **more}
 
 
-def test_unknown_protocol():
-    with pytest.raises(InputError, match="found psnr; expected brain-diffuser or mindeye"):
-        protocol("psnr")
-
-
-@pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])
-def test_pictures_of_other_sizes(name):
-    truth = picture("gt_1")
-    small = np.asarray(Image.fromarray(truth).resize((64, 64), Image.Resampling.BILINEAR))
-    scores = protocol(name).pixel_scores(truth, small)
-    assert 0.7 < scores["PixCorr"] < 1
-    assert protocol(name).pixel_scores(truth, truth) == pytest.approx({"PixCorr": 1, "SSIM": 1})
-
-
-@pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])
-def test_flat_grey_has_no_pixel_correlation_but_some_ssim(name):
-    flat = np.full((64, 64, 3), 128, dtype=np.uint8)
-    scores = protocol(name).pixel_scores(picture("gt_0"), flat)
-    assert np.isnan(scores["PixCorr"])
-    assert scores["SSIM"] > 0.4
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_ssim_equals_scikit_image(kind):
-    x, y = np.random.default_rng(0).random((2, 40, 30)).astype(kind)
-    options = {
-        "gaussian_weights": True,
-        "sigma": 1.5,
-        "use_sample_covariance": False,
-        "data_range": 1.0,
-    }
-    assert ssim(x, y) == pytest.approx(structural_similarity(x, y, **options), abs=1e-7)
-    columns = structural_similarity(x, y, channel_axis=1, **options)
-    assert ssim(x, y, axes=(0,)) == pytest.approx(columns, abs=1e-7)
-
-
-def test_grey_equals_scikit_image():
-    image = np.random.default_rng(0).random((5, 4, 3))
-    np.testing.assert_allclose(grey(image), rgb2gray(image), atol=1e-12)
-
-
-@pytest.mark.parametrize(("old", "new"), [(425, 256), (64, 256), (256, 425), (256, 342)])
-def test_resizing_equals_torch_whatever_the_threads(old, new):
-    image = np.random.default_rng(old).random((3, old, old), dtype=np.float32)
-    threads = torch.get_num_threads()
-    try:
-        for n_threads in (1, 2):
-            torch.set_num_threads(n_threads)
-            expected = torch.nn.functional.interpolate(
-                torch.from_numpy(image)[None], (new, new), mode="bilinear"
-            )[0]
-            np.testing.assert_allclose(resize_bilinear(image, new), expected, atol=1e-6)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def test_two_way_identification_equals_the_published_evaluation():
-    golden = EXPECTED["two_way"]
-    truth, made = (np.array(golden[name]) for name in ("ground_truth", "reconstruction"))
-    scores = two_way_identification(truth, made)
-    np.testing.assert_allclose(scores, golden["per_reconstruction"], atol=1e-6)
-    assert scores.mean() == pytest.approx(golden["mean"], abs=1e-6)
-    expected = np.array(golden["correlation_distance"], dtype=float)
-    assert np.isnan(expected).sum() == 1
-    np.testing.assert_allclose(correlation_distance(truth, made), expected, atol=1e-6)
-
-
-SMALL = arrays(np.int64, (5, 3), elements=st.integers(-2, 2))
-
-
-@given(SMALL, SMALL)
-@settings(max_examples=200, deadline=None)
-def test_identification_follows_its_definition(truth, made):
-    """Values from -2 to 2 make ties and constant rows common."""
-    expected = exactly_told_apart(truth, made)
-    np.testing.assert_array_equal(told_apart(truth, made), expected)
-    scores = two_way_identification(truth.astype(np.float32), made.astype(np.float32))
-    np.testing.assert_allclose(scores, expected.sum(axis=0) / 4)
-
-
-def test_correlations_equal_corrcoef():
-    truth, made = random_features()
-    expected = np.corrcoef(truth, made)[:40, 40:]
-    np.testing.assert_allclose(correlation_matrix(truth, made), expected, atol=1e-6)
-    np.testing.assert_allclose(row_correlation(truth, made), np.diag(expected), atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("factor", "offset"), [(1.0, 1e4), (1.0, -30.0), (1e-25, 0.0), (1e25, 0.0), (1e-3, 1.0)]
-)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_correlations_whatever_the_units(factor, offset, kind):
-    truth, made = ((factor * table + offset).astype(kind) for table in random_features())
-    expected = np.corrcoef(truth.astype(np.float64), made.astype(np.float64))[:40, 40:]
-    np.testing.assert_allclose(correlation_matrix(truth, made), expected, atol=1e-6)
-    np.testing.assert_array_equal(told_apart(truth, made), expected < np.diag(expected) - 1e-12)
+def names(metrics):
+    return [metric.name for metric in metrics]
 
 
 @pytest.fixture
-def screened(monkeypatch):
-    """8-bit products whatever the size and the processor; shares of close pairs that were met."""
-    if not screening._has_instructions():
-        monkeypatch.setattr(torch, "_int_mm", lambda x, y: (x.double() @ y.double()).int())
-        monkeypatch.setattr(screening, "_has_instructions", lambda: True)
-    monkeypatch.setattr(screening, "_LEAST_PRODUCTS", 0)
+def written(tmp_path):
+    def write(text, name="mine.py"):
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
 
 
-def standardised(table):
-    return screening.Rows(table, *(f(table.astype(np.float64), axis=1) for f in (np.mean, np.std)))
+def test_every_row_names_what_is_there():
+    for row in METRICS:
+        assert callable(implementation(row.source)), row
+        assert source(row.source).is_file()
 
 
-@given(st.integers(0, 2**32), st.integers(1, 300), st.sampled_from([1, 3]), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=["function_scoped_fixture"])
-def test_products_of_8_bits_are_within_their_bound(screened, seed, n_features, power, equal):
-    """Heavy tails, rows that take two values only, means far from 0."""
-    generator = np.random.default_rng(seed)
-    truth, made = generator.normal(size=(2, 6, n_features + 2)) ** power + generator.normal()
-    if equal:
-        truth = np.sign(truth) + 0.3
-    truth, made = (np.float32(table * 10 ** generator.uniform(-6, 6)) for table in (truth, made))
-    truth[:, :2], made[:, :2] = [truth.max(), truth.min() - 1], [made.max(), made.min() - 1]
-    found, bound = screening.approximate_correlations(standardised(truth), standardised(made))
-    expected = np.corrcoef(truth.astype(np.float64), made.astype(np.float64))[:6, 6:]
-    assert (np.abs(found - expected) <= bound).all()
+def test_protocols_of_the_table_are_those_of_the_evaluation_and_of_the_schema():
+    from nsdrecon.evaluation import protocols
+
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    evaluation = schema["properties"]["evaluation"]["properties"]
+    networks = evaluation["networks"]["items"]["properties"]
+    assert tuple(protocols.PROTOCOLS) == PROTOCOLS
+    assert tuple(evaluation["protocol"]["enum"]) == PROTOCOLS
+    assert tuple(networks["protocol"]["enum"]) == PROTOCOLS
 
 
-def test_products_of_8_bits_leave_few_pairs_open(screened):
-    truth, made = random_features(n_images=30, n_features=70_000)
-    found, bound = screening.approximate_correlations(standardised(truth), standardised(made))
-    expected = np.corrcoef(truth, made)[:30, 30:]
-    assert np.abs(found - expected).max() < 1e-3
-    assert bound.max() < 5e-3
-
-
-@pytest.mark.parametrize("noise", [40.0, 400.0])
-def test_screening_does_not_change_identification(screened, monkeypatch, noise):
-    """At much noise more pairs stay open than are decided one by one."""
-    tables = random_features(n_images=60, n_features=20_000, noise=noise)
-    truth, made = (table - np.float32(3) for table in tables)  # means do not ask for centring
-    expected = told_apart(truth.astype(np.float64), made.astype(np.float64))
-    calls = []
-    screen = screening.approximate_correlations
-
-    def approximate(x, y):
-        calls.append(screen(x, y))
-        return calls[-1]
-
-    monkeypatch.setattr(screening, "approximate_correlations", approximate)
-    monkeypatch.setattr(metrics, "_MOST_CLOSE", 0.12)
-    np.testing.assert_array_equal(told_apart(truth, made), expected)
-    [(correlation, bound)] = calls
-    difference = correlation.diagonal() - correlation
-    close = (np.abs(difference) < bound).mean()
-    assert close > 0.12 if noise == 400 else 0.02 < close < 0.12
-    # The approximation alone would have been wrong.
-    assert ((difference > 0) != expected).any()
-
-
-@pytest.mark.parametrize("block", [1, 100, 4321])
-def test_blocks_do_not_change_identification(monkeypatch, block):
-    truth, made = random_features()
-    whole = told_apart(truth, made)
-    assert 0.5 < whole.mean() < 1
-    monkeypatch.setattr(metrics, "_BLOCK_ELEMENTS", block)
-    np.testing.assert_array_equal(told_apart(truth, made), whole)
-
-
-def test_neighbours_below_the_rounding_of_the_product_are_told_apart():
-    truth, made = random_features(n_images=20)
-    truth = truth.astype(np.float64)
-    truth[10:] = truth[:10] + 1e-7 * np.random.default_rng(1).normal(size=(10, truth.shape[1]))
-    correlation = np.corrcoef(truth, made)[:20, 20:]
-    expected = correlation < np.diag(correlation)
-    assert np.abs(correlation[10:, :10].diagonal() - correlation.diagonal()[:10]).max() < 1e-7
-    np.testing.assert_array_equal(told_apart(truth, made), expected)
-
-
-def test_the_same_ground_truth_twice_is_a_tie_and_a_miss():
-    truth, made = random_features(n_images=10, noise=0.1)
-    assert two_way_identification(truth, made).tolist() == [1.0] * 10
-    truth[3] = truth[7]
-    scores = two_way_identification(truth, made)
-    assert scores[7] == pytest.approx(8 / 9)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
-def test_a_constant_reconstruction_is_a_miss(value):
-    truth, made = random_features(n_images=6, noise=0.1)
-    made[2] = value
-    scores = two_way_identification(truth, made)
-    assert scores[2] == 0
-    assert scores[[0, 1, 3, 4, 5]].tolist() == [1.0] * 5
-    assert np.isnan(correlation_distance(truth, made)).tolist() == [k == 2 for k in range(6)]
-
-
-def test_a_constant_ground_truth_is_never_told_apart():
-    truth, made = random_features(n_images=6, noise=0.1)
-    truth[2] = 0.3
-    np.testing.assert_allclose(two_way_identification(truth, made), [0.8, 0.8, 0, 0.8, 0.8, 0.8])
-
-
-def test_order_of_images_does_not_matter():
-    truth, made = random_features()
-    order = np.random.default_rng(2).permutation(len(truth))
-    scores = two_way_identification(truth, made)
-    np.testing.assert_array_equal(two_way_identification(truth[order], made[order]), scores[order])
-
-
-def test_reconstruction_is_fixed_and_ground_truths_vary():
-    truth = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0.9, 0.1, 0, 0]])
-    made = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [1.0, 0, 0, 0]])
-    # Row 2 of the reconstructions is closest to ground truth 0; transposed, it would be right.
-    assert two_way_identification(truth, made).tolist() == [1.0, 1.0, 0.5]
-
-
-def test_within_category_only_compares_with_the_category():
-    truth, made = random_features(n_images=7)
-    category = np.array(["a", "b", "a", "a", "b", "c", "a"])
-    scores = identification_within_category(truth, made, category)
-    for name in ("a", "b"):
-        rows = category == name
-        expected = two_way_identification(truth[rows], made[rows])
-        np.testing.assert_array_equal(scores[rows], expected)
-    assert np.isnan(scores[5])
-
-
-@given(st.integers(2, 7), st.data())
-@settings(max_examples=40, deadline=None)
-def test_n_way_accuracy_is_the_share_of_distractor_sets(n_images, data):
-    successes = data.draw(st.integers(0, n_images - 1))
-    n_way = data.draw(st.integers(2, n_images))
-    told = [k < successes for k in range(n_images - 1)]
-    sets = list(itertools.combinations(told, n_way - 1))
-    assert len(sets) == comb(n_images - 1, n_way - 1)
-    share = np.array([successes / (n_images - 1)])
-    expected = sum(all(chosen) for chosen in sets) / len(sets)
-    assert n_way_accuracy(share, n_images, n_way)[0] == pytest.approx(expected, abs=1e-12)
+def test_names_of_metrics_stand_in_one_file():
+    files = [
+        path
+        for kind in ("*.py", "*.smk", "*.yaml")
+        for path in (ROOT / "workflow").rglob(kind)
+        if any(f'"{name}"' in path.read_text() for name in published_names())
+    ]
+    assert [path.name for path in files] == ["metrics.py"]
 
 
 @pytest.mark.parametrize(
-    ("truth", "made", "message"),
+    ("protocol", "sizes"),
+    [("brain-diffuser", [224] * 6), ("mindeye", [256, 256, 342, 224, 255, 224])],
+)
+def test_published_metrics_are_those_of_their_protocol(protocol, sizes):
+    metrics = configured_metrics(protocol, ALL_NETWORKS)
+    assert names(metrics) == published_names()
+    assert [metric.size for metric in metrics[2:]] == sizes
+    assert names(row for row in metrics if row.score.better == "lower") == ["EffNet-B", "SwAV"]
+    assert identification_names(metrics) == published_names()[2:6]
+
+
+def test_networks_keep_the_order_of_the_configuration_and_their_protocol():
+    entries = [entry("mine"), entry("CLIP"), entry("SwAV", protocol="mindeye")]
+    assert names(configured_metrics("mindeye", entries)) == ["PixCorr", "SSIM", *names_of(entries)]
+    metrics = configured_metrics("brain-diffuser", entries)
+    assert names(metrics) == ["PixCorr", "SSIM", "mine", "CLIP"]
+    # A name of nobody's stands for any CLIP, at the size that it has.
+    assert (metrics[2].weights, metrics[2].size, metrics[2].sha256) == ("mine.pth", None, ())
+    assert metrics[2].source.endswith(":clip")
+    assert metrics[3].source.endswith(":clip_vit_l_14")
+
+
+def names_of(entries):
+    return [entry["name"] for entry in entries]
+
+
+def test_rows_pass_through_the_parameters_of_a_rule():
+    metrics = configured_metrics("mindeye", ALL_NETWORKS)
+    assert [from_params(as_params(metric)) for metric in metrics] == metrics
+
+
+@pytest.mark.parametrize("name", ["clip", "AlexNet (2)", "Eff-Net B", "SSIM", "pixcorr"])
+def test_published_names_are_reserved(name):
+    with pytest.raises(InputError, match="Give another network another name"):
+        configured_metrics("brain-diffuser", [entry(name)])
+
+
+@pytest.mark.parametrize("twice", [("small", "small"), ("small", "Small"), ("CLIP", "CLIP")])
+def test_no_column_twice(twice):
+    with pytest.raises(InputError, match="twice"):
+        configured_metrics("brain-diffuser", [entry(name) for name in twice])
+
+
+def test_features_are_compared_in_two_ways():
+    assert {row.score for row in METRICS[3:]} == {IDENTIFICATION, DISTANCE}
+    with pytest.raises(InputError, match=r"metric 'mine'.* expected IDENTIFICATION or DISTANCE"):
+        NetworkMetric("mine", "networks:clip", Score("lower"))
+    with pytest.raises(InputError, match="better='best'; expected higher or lower"):
+        Score("best")
+
+
+def test_rows_of_a_users_file(written):
+    path = written(
+        PSNR
+        + 'METRICS.append(NetworkMetric("DINO", ":Dino", DISTANCE, size=64, layer="blocks.3"))\n'
+        + "class Dino:\n"
+        + "    def __init__(self, weights, device): pass\n"
+        + "    def __call__(self, pixels): pass\n"
+    )
+    metrics = configured_metrics("mindeye", [entry("DINO"), entry("CLIP")], [path])
+    assert names(metrics) == ["PixCorr", "SSIM", "PSNR", "DINO", "CLIP"]
+    assert metrics[3].source == f"{path}:Dino"
+    assert metrics[3].weights == "DINO.pth"
+    assert implementation(metrics[2].source)(None, None) == 1.0
+    # A network scores where the configuration gives its weights.
+    assert names(configured_metrics("mindeye", [], [path])) == ["PixCorr", "SSIM", "PSNR"]
+
+
+def test_a_users_file_may_name_another_layer_of_a_network_of_the_project(written):
+    row = '"AlexNet(7)", "nsdrecon.evaluation.networks:alexnet", size=224, layer="classifier.5"'
+    path = written(f"{HEAD}METRICS = [NetworkMetric({row})]\n")
+    assert configured_metrics("mindeye", [entry("AlexNet(7)")], [path])[-1].layer == "classifier.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
     [
-        (np.ones((3, 4)), np.ones((2, 4)), "3 ground truths and 2 reconstructions"),
-        (np.ones((3, 4)), np.ones((3, 5)), r"shapes \(3, 4\) and \(3, 5\)"),
-        (np.ones((1, 4)), np.ones((1, 4)), "found 1 images; expected 2 or more"),
-        (np.full((3, 4), np.nan), np.ones((3, 4)), "not finite"),
-        (np.full((3, 4), np.inf), np.ones((3, 4)), "not finite"),
+        ("1 / 0", "mine.py: found ZeroDivisionError in line 1"),
+        (PSNR.replace("PSNR", "Pix-Corr"), "mine.py: METRICS: found the name 'Pix-Corr', which"),
+        (PSNR.replace("def psnr", "def other"), "mine.py: found nothing with the name psnr"),
+        (PSNR.replace("(seen, made)", "(seen)"), "mine.py:psnr: found something that cannot be"),
+        (PSNR.replace("def psnr(seen, made): return", "psnr ="), "mine.py:psnr: found something"),
+        (PSNR.replace('Score("higher")', 'protocol="mine"'), "'PSNR': found protocol 'mine'"),
+        (
+            f'{HEAD}METRICS = [NetworkMetric("DINO", ":Dino")]\n'
+            "class Dino:\n    def __init__(self, weights, device): pass\n",
+            "mine.py:Dino: found no method __call__; expected one that takes pictures",
+        ),
     ],
 )
-def test_features_that_cannot_be_compared(truth, made, message):
+def test_rows_that_cannot_be_used_name_their_file(written, text, message):
     with pytest.raises(InputError, match=message):
-        two_way_identification(truth, made)
+        check_added([written(text)])
 
 
-@pytest.mark.parametrize("n_way", [1, 11])
-def test_candidates_out_of_range(n_way):
-    with pytest.raises(InputError, match="expected 2 to 10"):
-        n_way_accuracy(np.ones(10), 10, n_way)
-
-
-def test_categories_of_another_length():
-    with pytest.raises(InputError, match="categories"):
-        identification_within_category(*random_features(n_images=4), np.zeros(3))
+def test_two_files_with_one_name(written):
+    paths = [written(PSNR), written(PSNR.replace('"PSNR"', '"psnr"'), "other.py")]
+    with pytest.raises(InputError, match=r"other\.py: METRICS: found the name 'psnr'"):
+        configured_metrics("mindeye", [], paths)

@@ -14,24 +14,31 @@ from transformers import CLIPModel
 from clip_models import clip_vit_l_14
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation import networks
-from nsdrecon.evaluation.metrics import (
+from nsdrecon.evaluation.networks import FeatureExtractor, by_network
+from nsdrecon.evaluation.pixels import pixel_correlation, ssim_along_columns
+from nsdrecon.evaluation.protocols import PROTOCOLS, protocol
+from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.evaluation.similarity import (
     correlation_distance,
+    correlation_matrix,
     identification_within_category,
     two_way_identification,
 )
-from nsdrecon.evaluation.networks import (
-    FeatureExtractor,
+from nsdrecon.metrics import (
+    CLIP_MEAN,
+    CLIP_STD,
+    DISTANCE,
+    IDENTIFICATION,
     NetworkMetric,
-    by_network,
-    check_metrics,
-    clip_metric,
-    published_metric,
+    configured_metrics,
 )
-from nsdrecon.evaluation.protocols import CLIP_MEAN, CLIP_STD, PROTOCOLS, protocol
-from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.store import read_array, read_table, write_arrays, write_table
 from small_pictures import N_IMAGES, write_clip, write_stimuli, write_system
 
+PIXELS = {
+    "protocol_name": "brain-diffuser",
+    "metrics": configured_metrics("brain-diffuser", []),
+}
 NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
 
 
@@ -83,8 +90,27 @@ def small_torchvision(monkeypatch):
     monkeypatch.setattr(networks, "_torchvision", lambda: types.SimpleNamespace(models=models))
 
 
-def alexnet_metric(weights, name="small AlexNet", layer="features.1", score="two-way"):
-    return NetworkMetric(name, "alexnet", weights, layer, score, 20)
+def metric_of(source, weights, name="small", **fields):
+    return NetworkMetric(
+        name, f"nsdrecon.evaluation.networks:{source}", weights=str(weights), **fields
+    )
+
+
+def clip_metric(name, folder, **fields):
+    return metric_of("clip", folder, name, mean=CLIP_MEAN, std=CLIP_STD, **fields)
+
+
+def alexnet_metric(weights, name="small AlexNet", layer="features.1"):
+    return metric_of("alexnet", weights, name, layer=layer, size=20)
+
+
+def published_metric(protocol_name, name, weights):
+    """The row of a published network, as a configuration names it."""
+    return configured_metrics(protocol_name, [{"name": name, "weights": str(weights)}])[-1]
+
+
+def pixels_and(*networks):
+    return [*configured_metrics("brain-diffuser", []), *networks]
 
 
 def extract(metrics, images, name="brain-diffuser", **options):
@@ -155,10 +181,8 @@ def test_swav_files_hold_more_than_the_trunk(tmp_path, small_torchvision, stimul
         "module.prototypes.weight": torch.ones(2),
     }
     torch.save({**trunk, **heads}, tmp_path / "swav.pth.tar")
-    metric = NetworkMetric(
-        "small SwAV", "resnet50-swav", tmp_path / "swav.pth.tar", "avgpool", "distance", 20
-    )
-    found = extract([metric], read_array(stimuli, "images"))["small SwAV"]
+    metric = metric_of("resnet50_swav", tmp_path / "swav.pth.tar", layer="avgpool", size=20)
+    found = extract([metric], read_array(stimuli, "images"))["small"]
     assert found.shape == (N_IMAGES, 6)
 
 
@@ -246,19 +270,19 @@ def test_networks_of_torchvision_need_torchvision(tmp_path, monkeypatch, broken)
         ("alexnet", "features.11", 224, 43_264),
         ("inception_v3", "avgpool", 224, 2048),
         ("efficientnet_b1", "avgpool", 224, 1280),
-        ("resnet50-swav", "avgpool", 224, 2048),
+        ("resnet50_swav", "avgpool", 224, 2048),
     ],
 )
 def test_real_architectures(tmp_path, architecture, layer, size, n_features):
     """The published feature sizes, with random weights through the same loaders."""
-    name = architecture.removesuffix("-swav")
+    name = architecture.removesuffix("_swav")
     options = {"init_weights": False} if name == "inception_v3" else {}
     model = getattr(torchvision.models, name)(weights=None, **options)
     state = model.state_dict()
-    if architecture == "resnet50-swav":
+    if architecture == "resnet50_swav":
         state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
     torch.save(state, tmp_path / "random.pth")
-    metric = NetworkMetric("random", architecture, tmp_path / "random.pth", layer, "two-way", size)
+    metric = metric_of(architecture, tmp_path / "random.pth", "random", layer=layer, size=size)
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
     found = extract([metric], images)["random"]
     assert found.shape == (2, n_features)
@@ -271,8 +295,7 @@ def test_clip_vit_l_14_at_full_size(tmp_path):
     assert sum(weight.numel() for weight in model.parameters()) == 303_966_208
     model.save_pretrained(tmp_path)
     rules = protocol("brain-diffuser")
-    metric = published_metric(rules, "CLIP", tmp_path)
-    check_metrics(rules, [metric])
+    metric = published_metric(rules.name, "CLIP", tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (2, 425, 425, 3), dtype=np.uint8)
     found = extract([metric], images)["CLIP"]
     pixels = np.stack([rules.network_input(image, 224) for image in images])
@@ -284,40 +307,15 @@ def test_clip_vit_l_14_at_full_size(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_published_metrics_are_those_of_their_protocol(tmp_path):
-    sizes = {
-        name: {key: network.size for key, network in rules.networks.items()}
-        for name, rules in PROTOCOLS.items()
-    }
-    assert set(sizes["brain-diffuser"].values()) == {224}
-    assert list(sizes["mindeye"].values()) == [256, 256, 342, 224, 255, 224]
-    metric = published_metric(protocol("mindeye"), "EffNet-B", tmp_path / "b1.pth")
-    assert (metric.architecture, metric.layer, metric.score) == (
-        "efficientnet_b1",
-        "avgpool",
-        "distance",
-    )
-    with pytest.raises(InputError, match="network metric 'VGG'"):
-        published_metric(protocol("mindeye"), "VGG", tmp_path / "vgg.pth")
-
-
-@pytest.mark.parametrize("name", ["CLIP", "clip", "AlexNet (2)", "Eff-Net B"])
-def test_published_names_are_reserved(clip, name):
-    metric = clip_metric(name, clip)
-    with pytest.raises(InputError, match="Give another network another name"):
-        check_metrics(protocol("brain-diffuser"), [metric])
-
-
 def test_a_published_name_needs_the_published_file(tmp_path):
     (tmp_path / "alexnet.pth").write_bytes(b"other weights")
-    metric = published_metric(protocol("mindeye"), "AlexNet(2)", tmp_path / "alexnet.pth")
+    metric = published_metric("mindeye", "AlexNet(2)", tmp_path / "alexnet.pth")
     with pytest.raises(InputError, match=r"alexnet\.pth: found sha256 .* expected 7be5be79"):
-        check_metrics(protocol("mindeye"), [metric])
+        FeatureExtractor([metric], protocol("mindeye"))
 
 
 def test_the_published_clip_is_vit_l_14(clip):
-    metric = published_metric(protocol("brain-diffuser"), "CLIP", clip)
-    check_metrics(protocol("brain-diffuser"), [metric])
+    metric = published_metric("brain-diffuser", "CLIP", clip)
     with pytest.raises(InputError, match="hidden_size 32; expected 1024: ViT-L/14"):
         FeatureExtractor([metric], protocol("brain-diffuser"))
 
@@ -325,47 +323,52 @@ def test_the_published_clip_is_vit_l_14(clip):
 def test_a_clip_in_one_file_is_not_read(tmp_path):
     """As OpenAI publishes it: executable TorchScript."""
     (tmp_path / "ViT-L-14.pt").write_bytes(b"PK")
-    metric = published_metric(protocol("brain-diffuser"), "CLIP", tmp_path / "ViT-L-14.pt")
     message = r"ViT-L-14\.pt: found a file; expected the folder of a CLIP"
-    with pytest.raises(InputError, match=message):
+    for name in ("CLIP", "another"):
+        metric = published_metric("brain-diffuser", name, tmp_path / "ViT-L-14.pt")
+        with pytest.raises(InputError, match=message):
+            FeatureExtractor([metric], protocol("brain-diffuser"))
+
+
+def test_a_clip_of_another_input_size(clip):
+    with pytest.raises(InputError, match="pictures of 32 pixels; expected 64"):
+        FeatureExtractor([clip_metric("small", clip, size=64)], protocol("brain-diffuser"))
+
+
+def test_a_network_without_an_input_size(tmp_path, small_torchvision):
+    torch.save(small_alexnet().state_dict(), tmp_path / "alexnet.pth")
+    metric = metric_of("alexnet", tmp_path / "alexnet.pth", layer="features.1")
+    with pytest.raises(InputError, match="no size of pictures"):
         FeatureExtractor([metric], protocol("brain-diffuser"))
-    with pytest.raises(InputError, match=message):
-        clip_metric("another", tmp_path / "ViT-L-14.pt")
-
-
-@pytest.mark.parametrize("names", [("small", "small"), ("small", "Small"), ("SSIM", "small")])
-def test_no_column_twice(clip, names):
-    metrics = [clip_metric(name, clip) for name in names]
-    with pytest.raises(InputError, match="twice"):
-        check_metrics(protocol("brain-diffuser"), metrics)
 
 
 @pytest.mark.parametrize(
-    "change", [{"architecture": "vgg"}, {"score": "cosine"}], ids=["architecture", "score"]
+    ("returned", "message"),
+    [
+        ("torch.zeros(3, 5)", "found 3 rows of features; expected a row for each of 10 pictures"),
+        ("torch.zeros(10)", r"features of shape \(10,\)"),
+    ],
 )
-def test_unknown_kinds_of_metric(clip, change):
-    fields = {"architecture": "clip", "score": "two-way", **change}
-    with pytest.raises(InputError, match=next(iter(change.values()))):
-        NetworkMetric("small", weights=clip, layer="image_embeds", size=32, **fields)
-
-
-def test_a_clip_of_another_input_size(clip, stimuli):
-    metric = NetworkMetric("small", "clip", clip, "image_embeds", "two-way", 64)
-    with pytest.raises(InputError, match="pictures of 32 pixels; expected 64"):
+def test_features_that_are_not_a_row_a_picture(tmp_path, stimuli, returned, message):
+    (tmp_path / "mine.py").write_text(
+        f"import torch\ndef network(weights, device): return lambda pixels: {returned}\n"
+    )
+    metric = NetworkMetric("mine", f"{tmp_path}/mine.py:network", size=20)
+    with pytest.raises(InputError, match=message):
         extract([metric], read_array(stimuli, "images"))
 
 
 def test_per_image_table(tmp_path, clip, stimuli, reconstructions):
     metrics = [
         clip_metric("small CLIP", clip),
-        NetworkMetric("small distance", "clip", clip, "image_embeds", "distance", 32),
+        clip_metric("small distance", clip, score=DISTANCE),
     ]
     table = evaluate(
         reconstructions,
         stimuli,
         tmp_path / "scores.tsv",
         protocol_name="brain-diffuser",
-        networks=metrics,
+        metrics=pixels_and(*metrics),
     )
     assert list(table.columns) == [
         *("nsd_id", "subject", "system", "protocol", "sample"),
@@ -377,13 +380,15 @@ def test_per_image_table(tmp_path, clip, stimuli, reconstructions):
         read_array(path, "images", np.sort(NSD_ID)) for path in (stimuli, reconstructions)
     )
     for row in range(N_IMAGES):
-        expected = protocol("brain-diffuser").pixel_scores(images[row], made[row, 0])
-        assert table["PixCorr"][row] == pytest.approx(expected["PixCorr"])
-        assert table["SSIM"][row] == pytest.approx(expected["SSIM"])
+        pair = protocol("brain-diffuser").pixel_pair(images[row], made[row, 0])
+        assert table["PixCorr"][row] == pytest.approx(pixel_correlation(*pair))
+        assert table["SSIM"][row] == pytest.approx(ssim_along_columns(*pair))
     features = [extract(metrics[:1], part)["small CLIP"] for part in (images, made[:, 0])]
-    np.testing.assert_allclose(table["small CLIP"], two_way_identification(*features))
+    identified = two_way_identification(correlation_matrix(*features))
+    np.testing.assert_allclose(table["small CLIP"], identified)
     features = [extract(metrics[1:], part)["small distance"] for part in (images, made[:, 0])]
-    np.testing.assert_allclose(table["small distance"], correlation_distance(*features), rtol=1e-5)
+    distances = correlation_distance(correlation_matrix(*features))
+    np.testing.assert_allclose(table["small distance"], distances, rtol=1e-5)
     stored = read_table(tmp_path / "scores.tsv")
     np.testing.assert_allclose(stored["SSIM"], table["SSIM"], rtol=1e-8)
 
@@ -399,7 +404,7 @@ def test_order_of_rows_in_the_files_does_not_matter(tmp_path, clip, stimuli):
             path,
             tmp_path / "scores.tsv",
             protocol_name="mindeye",
-            networks=[clip_metric("small", clip)],
+            metrics=pixels_and(clip_metric("small", clip)),
         )
         for path in (stimuli, tmp_path / "mixed.h5")
     )
@@ -408,7 +413,7 @@ def test_order_of_rows_in_the_files_does_not_matter(tmp_path, clip, stimuli):
 
 def test_every_sample_is_scored_against_all_ground_truths(tmp_path, clip, stimuli):
     write_system(tmp_path / "two.h5", NSD_ID, samples=2)
-    options = {"protocol_name": "brain-diffuser", "networks": [clip_metric("small", clip)]}
+    options = {"protocol_name": "brain-diffuser", "metrics": [clip_metric("small", clip)]}
     both = evaluate(tmp_path / "two.h5", stimuli, tmp_path / "two.tsv", **options)
     assert both["sample"].tolist() == [0] * N_IMAGES + [1] * N_IMAGES
     images = read_array(tmp_path / "two.h5", "images")
@@ -422,16 +427,32 @@ def test_every_sample_is_scored_against_all_ground_truths(tmp_path, clip, stimul
 
 
 def test_constant_pictures_are_misses_and_counted(tmp_path, clip, stimuli, reconstructions, caplog):
+    """Also in a network to which they are constant features: never the best, nor near it."""
+    (tmp_path / "mine.py").write_text(
+        "def pooled(weights, device): return lambda pixels: pixels[:, :, ::8, ::8]\n"
+    )
+    networks = [
+        NetworkMetric(
+            name, f"{tmp_path}/mine.py:pooled", score, size=32, mean=(0,) * 3, std=(1,) * 3
+        )
+        for name, score in (("distance", DISTANCE), ("two-way", IDENTIFICATION))
+    ]
     images = read_array(reconstructions, "images")
     images[[2, 5]] = 128
     labels = {"system": "sd-ddpm", "subject": "subj01"}
     write_arrays(tmp_path / "flat.h5", NSD_ID, {"images": images}, labels)
     table = evaluate(
-        tmp_path / "flat.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser"
+        tmp_path / "flat.h5",
+        stimuli,
+        tmp_path / "t.tsv",
+        protocol_name="brain-diffuser",
+        metrics=pixels_and(*networks),
     ).set_index("nsd_id")
     flat = NSD_ID[[2, 5]]
-    assert (table.loc[flat, "PixCorr"] == 0).all()
-    assert (table.loc[flat, "undefined"] == "PixCorr").all()
+    assert (table.loc[flat, ["PixCorr", "two-way"]] == 0).all(axis=None)
+    assert (table.loc[flat, "distance"] == 1).all()
+    assert table.drop(flat)["distance"].max() < 0.9
+    assert (table.loc[flat, "undefined"] == "PixCorr,distance").all()
     assert (table.drop(flat)["undefined"] == "").all()
     assert "PixCorr: 2 of 10 values undefined, counted as a miss" in caplog.text
 
@@ -447,7 +468,7 @@ def test_identification_within_categories(tmp_path, clip, stimuli, reconstructio
         stimuli,
         tmp_path / "t.tsv",
         protocol_name="brain-diffuser",
-        networks=[metric],
+        metrics=pixels_and(metric),
         categories=tmp_path / "categories.tsv",
     )
     features = [
@@ -457,7 +478,9 @@ def test_identification_within_categories(tmp_path, clip, stimuli, reconstructio
             read_array(reconstructions, "images", np.sort(NSD_ID))[:, 0],
         )
     ]
-    expected = identification_within_category(*features, np.array(list(categories.values())))
+    expected = identification_within_category(
+        correlation_matrix(*features), np.array(list(categories.values()))
+    )
     np.testing.assert_allclose(table["small (same category)"], expected)
     assert np.isnan(expected).sum() == 1
     assert (table["undefined"] == "").all()
@@ -474,7 +497,7 @@ def test_identification_within_categories(tmp_path, clip, stimuli, reconstructio
 def test_missing_and_extra_images_are_named(tmp_path, stimuli, ids, message):
     write_system(tmp_path / "made.h5", ids)
     with pytest.raises(InputError, match=message):
-        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")
+        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
     assert not (tmp_path / "t.tsv").exists()
 
 
@@ -492,11 +515,11 @@ def test_reconstructions_that_are_no_pictures(tmp_path, stimuli, images, message
     labels = {"system": "sd-ddpm", "subject": "subj01"}
     write_arrays(tmp_path / "odd.h5", NSD_ID, {"images": images}, labels)
     with pytest.raises(InputError, match=message):
-        evaluate(tmp_path / "odd.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")
+        evaluate(tmp_path / "odd.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
 
 
 def test_reconstructions_without_a_label(tmp_path, stimuli):
     images = np.zeros((10, 1, 8, 8, 3), np.uint8)
     write_arrays(tmp_path / "made.h5", NSD_ID, {"images": images}, {"subject": "subj01"})
     with pytest.raises(InputError, match="an attribute 'system'"):
-        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", protocol_name="brain-diffuser")
+        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)

@@ -7,11 +7,9 @@ import pytest
 from PIL import Image
 
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation.networks import NetworkMetric
 from nsdrecon.evaluation.published import PUBLISHED
 from nsdrecon.evaluation.tables import (
     Layout,
-    columns_for,
     readable,
     readable_contrasts,
     readable_holdout,
@@ -19,14 +17,14 @@ from nsdrecon.evaluation.tables import (
     write_latex,
     write_markdown,
 )
+from nsdrecon.metrics import DISTANCE, NetworkMetric, configured_metrics
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
 
-COLUMNS = columns_for(
-    [
-        NetworkMetric("CLIP-small", "clip", "clip", "image_embeds", "two-way", 64),
-        NetworkMetric("SwAV", "resnet50-swav", "swav", "avgpool", "distance", 224),
-    ]
-)
+COLUMNS = [
+    *configured_metrics("brain-diffuser", []),
+    NetworkMetric("CLIP-small", "networks:clip"),
+    NetworkMetric("SwAV", "networks:swav", DISTANCE),
+]
 LAYOUT = Layout(
     {"vdvae": "VDVAE", "sd-ddpm": "Stable Diffusion", "vd-ddim": "not scored"},
     {"flat-grey": "flat grey"},
@@ -46,13 +44,13 @@ def metrics():
             "subject": subject,
             "system": system,
             "protocol": "brain-diffuser",
-            "metric": column.metric,
+            "metric": column.name,
             "mean": mean,
             "ci_low": mean - 0.01,
             "ci_high": mean + 0.01,
             "n_images": 40,
             "n_subjects": 2 if subject == "pooled" else 1,
-            "n_undefined": 40 * (system == "flat-grey" and column.metric == "PixCorr"),
+            "n_undefined": 40 * (system == "flat-grey" and column.name == "PixCorr"),
         }
         for subject in ("subj01", "subj02", "pooled")
         for system, means in values.items()

@@ -8,12 +8,6 @@ TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
 MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
 REPEATS = list(range(1, MAX_REPEATS + 1))
-# Networks that score under this protocol, by column; the weights of one differ between protocols.
-NETWORKS = [
-    {"name": entry["name"], "weights": entry["weights"]}
-    for entry in config["evaluation"]["networks"]
-    if entry.get("protocol", config["evaluation"]["protocol"]) == config["evaluation"]["protocol"]
-]
 
 
 rule shared_stimuli:
@@ -113,9 +107,9 @@ rule evaluation:
         runtime=scaled(60),
         gpu=1,
     params:
-        code=code("evaluation"),
+        code=code("evaluation", *source_files(METRICS)),
         cfg=settings("device", "evaluation.protocol", "seed"),
-        networks=NETWORKS,
+        metrics=METRICS,
     script:
         "../scripts/evaluation.py"
 
@@ -143,9 +137,9 @@ rule floors_evaluation:
         runtime=scaled(120),
         gpu=1,
     params:
-        code=code("floors_evaluation"),
+        code=code("floors_evaluation", *source_files(METRICS)),
         cfg=settings("device", "evaluation.protocol"),
-        networks=NETWORKS,
+        metrics=METRICS,
     script:
         "../scripts/floors_evaluation.py"
 
@@ -177,8 +171,8 @@ rule metrics:
         runtime=scaled(15),
     params:
         code=code("metrics"),
-        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "nsd.source", "seed"),
-        networks=NETWORKS,
+        cfg=settings("evaluation.bootstrap", "nsd.source", "seed"),
+        metrics=METRICS,
         contrasts=RUN.contrasts,
         systems=RUN.titles,
         floors=RUN.floor_titles,
@@ -203,8 +197,9 @@ rule sample_agreement:
         mem_mb=scaled(4000),
         runtime=scaled(120),
     params:
-        code=code("sample_agreement"),
-        cfg=settings("evaluation.bootstrap", "seed"),
+        code=code("sample_agreement", *source_files(RUN.pixel_metrics)),
+        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "seed"),
+        metrics=RUN.pixel_metrics,
     script:
         "../scripts/sample_agreement.py"
 
@@ -258,9 +253,9 @@ rule repeats:
         runtime=scaled(15),
     params:
         code=code("repeats"),
-        cfg=settings("evaluation.bootstrap", "evaluation.protocol", "seed"),
+        cfg=settings("evaluation.bootstrap", "seed"),
         n=REPEATS,
-        networks=NETWORKS,
+        metrics=METRICS,
         systems=RUN.titles,
     script:
         "../scripts/repeats.py"

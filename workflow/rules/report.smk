@@ -97,8 +97,7 @@ rule metrics_figure:
         "../envs/nsdrecon.yaml"
     params:
         code=code("metrics_figure"),
-        cfg=settings("evaluation.protocol"),
-        networks=NETWORKS,
+        metrics=METRICS,
         contrasts=RUN.contrasts,
         systems=RUN.titles,
         floors=RUN.floor_titles,
@@ -194,7 +193,7 @@ rule report:
         code=code("report"),
         config=config,
         subjects=SUBJECTS,
-        networks=NETWORKS,
+        metrics=METRICS,
         systems=RUN.titles,
         floors=RUN.floor_titles,
         ceilings=RUN.oracle_titles,

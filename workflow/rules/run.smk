@@ -1,5 +1,6 @@
 # What a run is made of: subjects, sessions, systems, features, shards, and their names.
 
+from nsdrecon.metrics import source_files
 from nsdrecon.run import FLOORS, Run
 from nsdrecon.systems import CHOOSER, ORACLE, SCORING, STAGE1
 
@@ -10,6 +11,8 @@ SYSTEMS = RUN.systems
 ORACLES = RUN.oracles
 FEATURES = RUN.features
 SHARDS = RUN.shards
+METRICS = RUN.metrics
+NETWORKS = RUN.networks
 # What a GPU does in seconds, such as VDVAE images of the 982 test images, is not cut: the start of a
 # job takes longer.
 WHOLE = "1-of-1"

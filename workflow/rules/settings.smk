@@ -9,6 +9,7 @@ SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).paren
 if (SCRIPTS / "nsdrecon").is_dir():
     sys.path.insert(0, str(SCRIPTS))
 
+from nsdrecon.metrics import check_added
 from nsdrecon.settings import (
     complete_settings,
     named_extensions,
@@ -21,6 +22,7 @@ config.update(with_workflow_folder(config, SCRIPTS.parent, Path.cwd()))
 REGISTRY = registry(named_extensions(config))
 if workflow.is_main_process:
     check_implementations(REGISTRY)
+    check_added(named_extensions(config))
 complete_settings(
     config, read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY)
 )

@@ -1,32 +1,30 @@
 """Tables over all subjects and systems: means, contrasts, retrieval, published values."""
 
-from nsdrecon.evaluation.networks import configured_metrics
-from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.published import PUBLISHED, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
-from nsdrecon.evaluation.tables import Layout, columns_for, write_latex, write_markdown
+from nsdrecon.evaluation.tables import Layout, write_latex, write_markdown
 from nsdrecon.logs import job_log
+from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.store import read_table, write_table
 
 SIMULATED = "The data set is simulated: the rows of published results are of other images."
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
-    rules = protocol(cfg["evaluation.protocol"])
-    networks = configured_metrics(rules, params.networks)
+    columns = [from_params(row) for row in params.metrics]
     tables = [read_table(path) for path in snakemake.input]
     options = {"resamples": cfg["evaluation.bootstrap"], "seed": cfg["seed"]}
     metrics = metrics_table(tables, **options)
     write_table(output.long, metrics)
     contrasts = [Contrast(name, *pair) for name, pair in params.contrasts.items()]
     write_table(output.contrasts, contrasts_table(tables, contrasts, **options))
-    two_way = [metric.name for metric in networks if metric.score == "two-way"]
     systems = [table for table in tables if table["system"].iloc[0] in params.systems]
+    two_way = identification_names(columns)
     write_table(output.retrieval, retrieval_table(systems, two_way, **options))
     write_table(output.published, published_table())
     shown = {
-        "columns": columns_for(networks),
+        "columns": columns,
         "layout": Layout(params.systems, params.floors, params.ceilings),
         "published": PUBLISHED,
         "note": SIMULATED if cfg["nsd.source"] == "simulated" else "",

@@ -2,17 +2,16 @@
 
 import pandas as pd
 
-from nsdrecon.evaluation.networks import configured_metrics
-from nsdrecon.evaluation.protocols import protocol
-from nsdrecon.figures import bars_figure, retrieval_figure, scatter_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.logs import job_log
+from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.store import read_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     params = snakemake.params
-    networks = configured_metrics(protocol(params.cfg["evaluation.protocol"]), params.networks)
-    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
-    two_way = [metric.name for metric in networks if metric.score == "two-way"]
+    rows = [from_params(row) for row in params.metrics]
+    columns = [metric.name for metric in rows]
     metrics = read_table(snakemake.input.metrics)
     scores = pd.concat([read_table(path) for path in snakemake.input.scores])
     bars, retrieval, *scatters = snakemake.output.figures
@@ -25,10 +24,13 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
             systems=params.systems,
             floors=params.floors,
             ceilings=params.ceilings,
-            lower_is_better=[metric.name for metric in networks if metric.score == "distance"],
+            lower_is_better=[row.name for row in rows if row.score.better == "lower"],
         ),
         retrieval_figure(
-            read_table(snakemake.input.retrieval), retrieval, metrics=two_way, labels=params.systems
+            read_table(snakemake.input.retrieval),
+            retrieval,
+            metrics=identification_names(rows),
+            labels=params.systems,
         ),
     ]
     for output, pair in zip(scatters, params.contrasts.values(), strict=True):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from nsdrecon.evaluation.ceilings import noise_ceiling
-from nsdrecon.figures import noise_ceiling_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.regression import noise_ceiling_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.volumes import Voxels, read_map

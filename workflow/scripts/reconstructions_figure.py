@@ -1,6 +1,7 @@
 """Figure of one subject: seen images beside the reconstructions of every system."""
 
-from nsdrecon.figures import evenly_spaced, reconstructions_figure, write_caption
+from nsdrecon.figures.drawing import evenly_spaced, write_caption
+from nsdrecon.figures.pictures import reconstructions_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_ids
 

@@ -1,6 +1,7 @@
 """Figure of one subject: cross-validated accuracy of every regression."""
 
-from nsdrecon.figures import regression_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.regression import regression_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_table
 

@@ -2,16 +2,14 @@
 
 import pandas as pd
 
-from nsdrecon.evaluation.networks import configured_metrics
-from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.figures import repeats_figure, write_caption
+from nsdrecon.figures.drawing import write_caption
+from nsdrecon.figures.scores import repeats_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_table, write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     cfg, params = snakemake.params.cfg, snakemake.params
-    networks = configured_metrics(protocol(cfg["evaluation.protocol"]), params.networks)
     paths, parts = list(snakemake.input.scores), []
     for n in params.n:
         tables = [read_table(path) for path in paths if f"-repeats{n}/" in path]
@@ -19,7 +17,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         parts.append(part.assign(n_repeats=n))
     table = pd.concat(parts, ignore_index=True)
     write_table(snakemake.output.table, table)
-    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
+    columns = [row["name"] for row in params.metrics]
     caption = repeats_figure(table, snakemake.output.figure, metrics=columns, labels=params.systems)
     write_caption(snakemake.output.caption, caption)
     log.info("%d rows of %d tables", len(table), len(paths))

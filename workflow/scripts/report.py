@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from nsdrecon.evaluation.networks import configured_metrics
-from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.published import PUBLISHED
-from nsdrecon.evaluation.scoring import SAME_CATEGORY
 from nsdrecon.evaluation.tables import (
-    Column,
     Layout,
-    columns_for,
     explained,
     readable,
     readable_contrasts,
@@ -20,6 +15,7 @@ from nsdrecon.evaluation.tables import (
     subject_title,
 )
 from nsdrecon.logs import job_log, versions
+from nsdrecon.metrics import Metric, NetworkMetric, from_params
 from nsdrecon.nsd import read_trials
 from nsdrecon.plan import LEGEND, format_amount
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
@@ -66,17 +62,16 @@ def picture(path: str) -> Picture:
     return Picture(path, caption.read_text(encoding="utf-8").strip())
 
 
-def scored(config: dict) -> list[Column]:
+def scored() -> list[Metric]:
     """The columns of this run's metrics."""
-    rules = protocol(config["evaluation"]["protocol"])
-    return columns_for(configured_metrics(rules, snakemake.params.networks))
+    return [from_params(row) for row in snakemake.params.metrics]
 
 
 def score_tables(config: dict) -> list[Table]:
     """The table of metrics of every subject and of all together, then the contrasts."""
     metrics, contrasts = read_table(snakemake.input.metrics), read_table(snakemake.input.contrasts)
     params = snakemake.params
-    columns, used = scored(config), config["evaluation"]["protocol"]
+    columns, used = scored(), config["evaluation"]["protocol"]
     layout = Layout(params.systems, params.floors, params.ceilings)
     names = metrics["subject"].unique()
     tables = [
@@ -93,20 +88,21 @@ def score_tables(config: dict) -> list[Table]:
     return tables
 
 
-def hard_negatives(config: dict) -> list[Table]:
+def hard_negatives() -> list[Table]:
     """Identification among images of the same category, and with categories left out."""
     metrics = read_table(snakemake.input.metrics)
     subject = metrics["subject"].iloc[-1]
-    names = [name for name in metrics["metric"].unique() if name.endswith(SAME_CATEGORY)]
+    names = set(metrics["metric"])
     layout = Layout(snakemake.params.systems, snakemake.params.floors, snakemake.params.ceilings)
-    columns = [Column(name, percent=True) for name in names]
+    within = [row.within_category() for row in scored() if isinstance(row, NetworkMetric)]
+    columns = [row for row in within if row.name in names]
     tables = []
     if columns:
         shown = readable(metrics, subject, columns, layout)
         tables.append(Table(shown, f"{subject_title(metrics, subject)}: {CATEGORIES}"))
     if snakemake.input.holdout:
         holdout = read_table(snakemake.input.holdout[0])
-        shown = readable_holdout(holdout, subject, scored(config), snakemake.params.systems)
+        shown = readable_holdout(holdout, subject, scored(), snakemake.params.systems)
         tables.append(Table(shown, f"{subject}: {HOLDOUT}"))
     return tables
 
@@ -165,7 +161,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     samples = []
     if snakemake.input.samples:
         samples = [Section("Samples", [picture(path) for path in snakemake.input.samples])]
-    further = [*map(picture, snakemake.input.repeats), *hard_negatives(config)]
+    further = [*map(picture, snakemake.input.repeats), *hard_negatives()]
     further = [Section("Beyond the mean", further)] if further else []
     published, footnotes = readable_published(PUBLISHED, config["evaluation"]["protocol"])
     sections = [

@@ -1,14 +1,16 @@
 """How much the samples of one image agree, for every system that draws several."""
 
-from nsdrecon.evaluation.retrieval import sample_agreement
+from nsdrecon.evaluation.agreement import sample_agreement
 from nsdrecon.evaluation.statistics import metrics_table
 from nsdrecon.logs import job_log
+from nsdrecon.metrics import from_params
 from nsdrecon.store import write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     cfg = snakemake.params.cfg
+    metrics = [from_params(row) for row in snakemake.params.metrics]
     tables = [
-        sample_agreement(path)
+        sample_agreement(path, metrics, protocol_name=cfg["evaluation.protocol"])
         .drop(columns="n_samples")
         .assign(protocol="between samples", sample=0, undefined="")
         for path in snakemake.input

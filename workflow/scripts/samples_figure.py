@@ -1,6 +1,7 @@
 """Figure of one system: the chosen sample of each image, the mean, and where samples disagree."""
 
-from nsdrecon.figures import evenly_spaced, samples_figure, write_caption
+from nsdrecon.figures.drawing import evenly_spaced, write_caption
+from nsdrecon.figures.pictures import samples_figure
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_ids
 

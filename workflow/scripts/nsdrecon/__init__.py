@@ -6,8 +6,8 @@ The modules form floors; each imports only from floors below it:
 4. ``evaluation``
 3. ``diffusion``, ``vdvae``, ``ridge``
 2. ``clip_features``, ``betas``, ``volumes``, ``captions``, ``stimuli``
-1. ``systems``, ``run``, ``settings``, ``brain_diffuser``, ``layout``, ``nsd``, ``transfer``,
-   ``simulate``, ``pretrained``, ``latent_files``
+1. ``metrics``, ``systems``, ``run``, ``settings``, ``brain_diffuser``, ``layout``, ``nsd``,
+   ``transfer``, ``simulate``, ``pretrained``, ``latent_files``
 0. ``store``, ``randomness``, ``logs``, ``errors``, ``devices``, ``closure``, ``extensions``
 
 Nothing here knows of Snakemake or of the configuration file: functions take plain arguments.

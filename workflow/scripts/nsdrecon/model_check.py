@@ -73,20 +73,13 @@ def _encoded(encoder: Encoder, seen: object, folder: str) -> Part:
     return {"part": encoder.__name__, "source": folder}
 
 
-def _networks(protocol: str, networks: Sequence[dict[str, str]]) -> Iterator[Part]:
-    from nsdrecon.evaluation.networks import (
-        FeatureExtractor,
-        by_network,
-        check_metrics,
-        configured_metrics,
-    )
+def _networks(protocol: str, networks: Sequence[Mapping[str, object]]) -> Iterator[Part]:
+    from nsdrecon.evaluation.networks import FeatureExtractor, by_network
     from nsdrecon.evaluation.protocols import protocol as named
+    from nsdrecon.metrics import from_params
 
-    rules = named(protocol)
-    metrics = configured_metrics(rules, networks)
-    check_metrics(rules, metrics)
-    for group in by_network(metrics):
-        FeatureExtractor(group, rules)
+    for group in by_network([from_params(row) for row in networks]):
+        FeatureExtractor(group, named(protocol))
         yield {"part": ", ".join(m.name for m in group), "source": group[0].weights}
 
 

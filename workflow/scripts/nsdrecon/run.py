@@ -14,6 +14,7 @@ from typing import Any
 from nsdrecon import layout
 from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
+from nsdrecon.metrics import as_params, configured_metrics
 from nsdrecon.systems import CHOOSER, ORACLE, PUBLISHED_TITLES, STAGE1, Backbone, Feature, Registry
 
 FLOORS = {
@@ -204,6 +205,25 @@ class Run:
     def contrasts(self) -> dict[str, tuple[str, str]]:
         """Pairs of systems that differ in their sampler or in their backbone alone, by title."""
         return self.registry.contrasts(self.systems)
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What scores, in the order of the columns, as plain values."""
+        evaluation = self.config["evaluation"]
+        metrics = configured_metrics(
+            evaluation["protocol"], evaluation["networks"], self.config["extensions"]
+        )
+        return [as_params(metric) for metric in metrics]
+
+    @cached_property
+    def networks(self) -> list[dict[str, Any]]:
+        """The networks among what scores: those that have weights."""
+        return [row for row in self.metrics if "weights" in row]
+
+    @cached_property
+    def pixel_metrics(self) -> list[dict[str, Any]]:
+        """The functions of two pictures among what scores."""
+        return [row for row in self.metrics if "weights" not in row]
 
     @cached_property
     def shards(self) -> list[str]:

@@ -2,10 +2,12 @@
 
 ``protocols``
     Named ways of scoring: resizing, SSIM, networks.
-``metrics``, ``networks``
-    Scores of arrays; features of pictures.
+``pixels``, ``networks``, ``similarity``
+    Functions of two pictures; features of pictures; what is read from their correlations.
 ``scoring``
     The per-image table of one system.
+``agreement``
+    How much the samples of one image agree.
 ``statistics``, ``retrieval``, ``tables``
     Intervals and contrasts over images; more candidates; Markdown and LaTeX.
 ``floors``, ``ceilings``, ``published``, ``variants``

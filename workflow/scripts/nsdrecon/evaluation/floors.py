@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation.metrics import correlation_matrix
+from nsdrecon.evaluation.similarity import correlation_matrix
 from nsdrecon.randomness import generator
 from nsdrecon.store import (
     ID,

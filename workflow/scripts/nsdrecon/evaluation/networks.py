@@ -1,13 +1,9 @@
 """Networks whose features are compared, read from local files.
 
-``alexnet``, ``inception_v3``, ``efficientnet_b1``
-    torchvision's, with torchvision's weight files.
-``resnet50-swav``
-    torchvision's ResNet-50 with the trunk of a SwAV checkpoint (Caron et al. 2020).
-``clip-vit-l-14``
-    CLIP ViT-L/14 (Radford et al. 2021) in a folder of transformers.
-``clip``
-    Any CLIP in a folder of transformers.
+Each is a function of a weight file, or of a CLIP's folder, and a device, as a row of
+:mod:`nsdrecon.metrics` names it: torchvision's AlexNet, Inception v3 and EfficientNet-B1 with
+torchvision's weight files; torchvision's ResNet-50 with the trunk of a SwAV checkpoint (Caron et
+al. 2020); CLIP (Radford et al. 2021) in a folder of transformers.
 
 torchvision is needed only where one of its networks is loaded.
 """
@@ -15,10 +11,8 @@ torchvision is needed only where one of its networks is loaded.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,173 +23,26 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.protocols import (
-    CLIP_MEAN,
-    CLIP_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    PROTOCOLS,
-    Protocol,
-)
+from nsdrecon.evaluation.protocols import Protocol
+from nsdrecon.extensions import implementation
+from nsdrecon.metrics import NetworkMetric
 from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model, read_config
 
 Device = str | torch.device
-
-SCORES = ("two-way", "distance")
-IMAGE_EMBEDDING = "image_embeds"
-_PIXEL_METRICS = ("PixCorr", "SSIM")
-
-
-@dataclass(frozen=True)
-class NetworkMetric:
-    """One column of the tables that a network computes.
-
-    Attributes
-    ----------
-    name
-        Column name. A name of the published tables is only for the network of that table.
-    architecture
-        One of ``ARCHITECTURES``.
-    weights
-        Weight file, or the folder of a CLIP.
-    layer
-        Module of the network whose output is compared, such as ``features.4``; ``image_embeds``,
-        the projected image embedding, for CLIP.
-    score
-        ``two-way``: two-way identification; ``distance``: correlation distance.
-    size
-        Height and width of the network's input, pixels.
-    mean, std
-        Of the red, green and blue values, in [0, 1], that the network was trained on.
-    """
-
-    name: str
-    architecture: str
-    weights: Path
-    layer: str
-    score: str
-    size: int
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-
-    def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(
-                f"metric {self.name!r}",
-                found=f"architecture {self.architecture!r}",
-                expected=f"one of {', '.join(ARCHITECTURES)}",
-            )
-        if self.score not in SCORES:
-            raise InputError(
-                f"metric {self.name!r}",
-                found=f"score {self.score!r}",
-                expected=f"one of {', '.join(SCORES)}",
-            )
-
-
-def published_metric(protocol: Protocol, name: str, weights: str | Path) -> NetworkMetric:
-    """The metric of a protocol's published tables, with its weight file or folder.
-
-    Raises
-    ------
-    InputError
-        If the protocol has no network metric of that name.
-    """
-    if name not in protocol.networks:
-        raise InputError(
-            f"protocol {protocol.name!r}",
-            found=f"network metric {name!r}",
-            expected=f"one of {', '.join(protocol.networks)}",
-        )
-    spec = protocol.networks[name]
-    return NetworkMetric(
-        name,
-        spec.architecture,
-        Path(weights),
-        spec.layer,
-        spec.score,
-        spec.size,
-        spec.mean,
-        spec.std,
-    )
-
-
-def clip_metric(name: str, folder: str | Path) -> NetworkMetric:
-    """Two-way identification by the image embedding of any CLIP, at the CLIP's own input size.
-
-    Raises
-    ------
-    InputError
-        If the folder's configuration is missing or names no input size.
-    """
-    config = _clip_config(folder)
-    size = config_value(config.get("vision_config", config), "image_size", folder)
-    return NetworkMetric(
-        name, "clip", Path(folder), IMAGE_EMBEDDING, "two-way", size, CLIP_MEAN, CLIP_STD
-    )
-
-
-def configured_metrics(
-    protocol: Protocol, entries: Iterable[Mapping[str, str]]
-) -> list[NetworkMetric]:
-    """The network metrics of a configuration, in its order.
-
-    Parameters
-    ----------
-    protocol
-        Protocol of the run.
-    entries
-        ``name`` and ``weights`` of each column. A name of the protocol's published tables stands
-        for the network of that table; any other for a CLIP in a folder of transformers.
-    """
-    return [
-        published_metric(protocol, entry["name"], entry["weights"])
-        if entry["name"] in protocol.networks
-        else clip_metric(entry["name"], entry["weights"])
-        for entry in entries
-    ]
-
-
-def check_metrics(protocol: Protocol, metrics: Sequence[NetworkMetric]) -> None:
-    """Check that no column name stands twice, or for another network than the published one.
-
-    Names are compared without case and punctuation, so ``clip`` is reserved like ``CLIP``.
-
-    Raises
-    ------
-    InputError
-        If a name is double or taken, or if a weight file is not the published one.
-    """
-    names = [_plain(name) for name in (*_PIXEL_METRICS, *(metric.name for metric in metrics))]
-    for metric in metrics:
-        if names.count(_plain(metric.name)) > 1:
-            raise InputError("evaluation metrics", found=f"{metric.name!r} twice", expected="once")
-        reserved = {_plain(name): name for known in PROTOCOLS.values() for name in known.networks}
-        name = reserved.get(_plain(metric.name))
-        if name is None:
-            continue
-        if metric != published_metric(protocol, name, metric.weights):
-            raise InputError(
-                f"metric {metric.name!r}",
-                found=f"{metric.architecture}, layer {metric.layer}, {metric.size} pixels",
-                expected=f"under this name only the {name} of protocol {protocol.name!r}",
-                remedy="Give another network another name.",
-            )
-        _check_digest(metric.weights, protocol.networks[name].sha256_prefixes)
 
 
 def by_network(metrics: Sequence[NetworkMetric]) -> Iterator[list[NetworkMetric]]:
     """Metrics in groups that share one network and input, so that each picture passes it once."""
 
     def network(metric: NetworkMetric) -> tuple:
-        return (metric.architecture, str(metric.weights), metric.size, metric.mean, metric.std)
+        return (metric.source, metric.weights, metric.size or 0, metric.mean, metric.std)
 
     for _, group in groupby(sorted(metrics, key=network), key=network):
         yield list(group)
 
 
 class FeatureExtractor:
-    """The layers of one network that a group of metrics compares.
+    """The features of one network that a group of metrics compares.
 
     Parameters
     ----------
@@ -209,23 +56,28 @@ class FeatureExtractor:
     Raises
     ------
     InputError
-        If torchvision is needed and missing, if the weights are not of the architecture, or if it
-        has no such layer.
+        If the weights are not the published ones of a published metric, are not of the network, or
+        if it has no such layer or another input size; if torchvision is needed and missing.
     """
 
     def __init__(
         self, metrics: Sequence[NetworkMetric], protocol: Protocol, device: Device = "cpu"
     ) -> None:
         first = metrics[0]
+        for metric in metrics:
+            _check_digest(Path(metric.weights), metric.sha256)
+        self._source = first.source
+        self._network = implementation(first.source)(Path(first.weights), device)
+        self._size = _input_size(first, self._network)
         self._resize = protocol.network_input
-        self._size = first.size
         self._mean = torch.tensor(first.mean).view(3, 1, 1)
         self._std = torch.tensor(first.std).view(3, 1, 1)
         self._layer = {metric.name: metric.layer for metric in metrics}
         self._device = device
-        self._forward = ARCHITECTURES[first.architecture](
-            first.weights, sorted(set(self._layer.values())), device
-        )
+        self._kept: dict[str, np.ndarray] = {}
+        for layer in set(self._layer.values()) - {""}:
+            module = _layer(self._network, layer, first.weights)
+            module.register_forward_hook(self._keep(layer))
 
     def __call__(
         self, images: Iterable[np.ndarray], n_images: int, batch_size: int = 32
@@ -243,15 +95,16 @@ class FeatureExtractor:
 
         Returns
         -------
-        Metric name to float32 features, (n_images, n_features), layers flattened in C order.
+        Metric name to float32 features, (n_images, n_features), flattened in C order.
         """
         found: dict[str, np.ndarray] = {}
         start = 0
-        for batch in _batches(images, batch_size):
+        images = iter(images)
+        while batch := list(islice(images, batch_size)):
             pixels = torch.from_numpy(
                 np.stack([self._resize(image, self._size) for image in batch])
             )
-            outputs = self._forward(((pixels - self._mean) / self._std).to(self._device))
+            outputs = self._outputs(((pixels - self._mean) / self._std).to(self._device))
             for name, layer in self._layer.items():
                 values = outputs[layer]
                 if name not in found:
@@ -260,73 +113,117 @@ class FeatureExtractor:
             start += len(batch)
         return found
 
+    def _outputs(self, pixels: torch.Tensor) -> dict[str, np.ndarray]:
+        """Layer to features of a batch; the network's own output has no name."""
+        with torch.inference_mode():
+            own = self._network(pixels)
+        if "" in self._layer.values():
+            self._kept[""] = _as_rows(own, self._source)
+        for values in self._kept.values():
+            if len(values) != len(pixels):
+                raise InputError(
+                    self._source,
+                    found=f"{len(values)} rows of features",
+                    expected=f"a row for each of {len(pixels)} pictures",
+                )
+        return self._kept
 
-Forward = Callable[[torch.Tensor], Mapping[str, np.ndarray]]
+    def _keep(self, layer: str) -> Callable[[nn.Module, tuple, torch.Tensor], None]:
+        def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
+            # Copied at once: a later module may work in place on the same memory.
+            self._kept[layer] = _as_rows(output, self._source).copy()
+
+        return hook
 
 
-def _alexnet(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def _as_rows(output: torch.Tensor | np.ndarray, source: str) -> np.ndarray:
+    """Features as a table, a row a picture, float32."""
+    output = torch.as_tensor(output)
+    if output.ndim < 2:
+        raise InputError(
+            source,
+            found=f"features of shape {tuple(output.shape)}",
+            expected="a row a picture",
+        )
+    return output.flatten(1).float().cpu().numpy()
+
+
+def _input_size(metric: NetworkMetric, network: object) -> int:
+    """Height and width of the pictures that a network is to see."""
+    own = getattr(network, "size", None)
+    if metric.size is None and own is None:
+        raise InputError(
+            f"metric {metric.name!r}",
+            found="no size of pictures",
+            expected="the row's size, or an attribute `size` of the network, in pixels",
+        )
+    if None not in (metric.size, own) and metric.size != own:
+        raise InputError(
+            metric.weights,
+            found=f"a network for pictures of {own} pixels",
+            expected=f"{metric.size} as the metric says",
+        )
+    return metric.size or own
+
+
+def _layer(network: object, name: str, source: str) -> nn.Module:
+    try:
+        return network.get_submodule(name)
+    except AttributeError as error:
+        known = [child for child, _ in getattr(network, "named_children", list)()]
+        raise InputError(
+            source,
+            found=f"no layer {name!r} in {type(network).__name__}",
+            expected=f"one of {listing(known) or '(none)'}",
+        ) from error
+
+
+def alexnet(weights: Path, device: Device) -> nn.Module:
+    """torchvision's AlexNet."""
     model = _torchvision().models.alexnet(weights=None)
-    return _hooked(_filled(model, _state_dict(weights), weights), layers, device, weights)
+    return _ready(_filled(model, _state_dict(weights), weights), device)
 
 
-def _inception(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def inception_v3(weights: Path, device: Device) -> nn.Module:
+    """torchvision's Inception v3."""
     # The published features come from torchvision's pretrained form, which maps its input from
     # ImageNet's normalisation to the one of the original weights (transform_input).
     model = _torchvision().models.inception_v3(
         weights=None, init_weights=False, transform_input=True, aux_logits=True
     )
-    return _hooked(_filled(model, _state_dict(weights), weights), layers, device, weights)
+    return _ready(_filled(model, _state_dict(weights), weights), device)
 
 
-def _efficientnet(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def efficientnet_b1(weights: Path, device: Device) -> nn.Module:
+    """torchvision's EfficientNet-B1, V1 or V2 by its weights."""
     model = _torchvision().models.efficientnet_b1(weights=None)
-    return _hooked(_filled(model, _state_dict(weights), weights), layers, device, weights)
+    return _ready(_filled(model, _state_dict(weights), weights), device)
 
 
-def _resnet50_swav(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def resnet50_swav(weights: Path, device: Device) -> nn.Module:
+    """torchvision's ResNet-50 with the trunk of a SwAV checkpoint."""
     model = _torchvision().models.resnet50(weights=None)
     model.fc = nn.Identity()
     state = {name.removeprefix("module."): value for name, value in _state_dict(weights).items()}
     # SwAV's own heads; the trunk is what is compared.
     heads = ("projection_head.", "prototypes.")
     trunk = {name: value for name, value in state.items() if not name.startswith(heads)}
-    return _hooked(_filled(model, trunk, weights), layers, device, weights)
+    return _ready(_filled(model, trunk, weights), device)
 
 
-def _clip(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def clip(weights: Path, device: Device) -> nn.Module:
+    """The projected image embedding of any CLIP in a folder of transformers."""
     from transformers import CLIPModel, CLIPVisionModelWithProjection
 
-    if list(layers) != [IMAGE_EMBEDDING]:
-        raise InputError(weights, found=f"layer {listing(layers)}", expected=IMAGE_EMBEDDING)
     whole = "text_config" in _clip_config(weights)
     model = load_model(
         CLIPModel if whole else CLIPVisionModelWithProjection, weights, device=device
     )
-    size = model.vision_model.config.image_size
-
-    def forward(pixels: torch.Tensor) -> dict[str, np.ndarray]:
-        if pixels.shape[-1] != size:
-            raise InputError(
-                weights,
-                found=f"a CLIP for pictures of {size} pixels",
-                expected=f"{pixels.shape[-1]} as the metric says",
-            )
-        with torch.inference_mode():
-            pooled = model.vision_model(pixel_values=pixels).pooler_output
-            return {IMAGE_EMBEDDING: model.visual_projection(pooled).float().cpu().numpy()}
-
-    return forward
+    return _ImageEmbedding(model)
 
 
-def _clip_config(folder: str | Path) -> dict[str, Any]:
-    if Path(folder).is_file():
-        raise InputError(
-            folder, found="a file", expected="the folder of a CLIP in the format of transformers"
-        )
-    return read_config(folder)
-
-
-def _clip_vit_l_14(weights: Path, layers: Sequence[str], device: Device) -> Forward:
+def clip_vit_l_14(weights: Path, device: Device) -> nn.Module:
+    """The same, of a CLIP ViT-L/14 alone."""
     config = _clip_config(weights)
     vision = config.get("vision_config", config)
     expected = {"hidden_size": 1024, "num_hidden_layers": 24, "patch_size": 14}
@@ -335,17 +232,31 @@ def _clip_vit_l_14(weights: Path, layers: Sequence[str], device: Device) -> Forw
             raise InputError(
                 weights, found=f"a CLIP with {key} {vision[key]}", expected=f"{value}: ViT-L/14"
             )
-    return _clip(weights, layers, device)
+    return clip(weights, device)
 
 
-ARCHITECTURES: Mapping[str, Callable[[Path, Sequence[str], Device], Forward]] = {
-    "alexnet": _alexnet,
-    "inception_v3": _inception,
-    "efficientnet_b1": _efficientnet,
-    "resnet50-swav": _resnet50_swav,
-    "clip-vit-l-14": _clip_vit_l_14,
-    "clip": _clip,
-}
+class _ImageEmbedding(nn.Module):
+    """The part of a CLIP that looks at pictures; ``size`` is their height and width."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.vision_model, self.visual_projection = model.vision_model, model.visual_projection
+        self.size = model.vision_model.config.image_size
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.visual_projection(self.vision_model(pixel_values=pixels).pooler_output)
+
+
+def _clip_config(folder: Path) -> dict[str, Any]:
+    if folder.is_file():
+        raise InputError(
+            folder, found="a file", expected="the folder of a CLIP in the format of transformers"
+        )
+    return read_config(folder)
+
+
+def _ready(model: nn.Module, device: Device) -> nn.Module:
+    return model.eval().requires_grad_(False).to(device)
 
 
 def _torchvision() -> ModuleType:
@@ -402,37 +313,6 @@ def _filled(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> 
     return model
 
 
-def _hooked(model: nn.Module, layers: Sequence[str], device: Device, source: Path) -> Forward:
-    """Run a model and keep the flattened outputs of some of its modules."""
-    model = model.eval().requires_grad_(False).to(device)
-    kept: dict[str, np.ndarray] = {}
-
-    def keep(layer: str) -> Callable[[nn.Module, tuple, torch.Tensor], None]:
-        def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
-            # Copied at once: a later module may work in place on the same memory.
-            kept[layer] = output.flatten(1).float().cpu().numpy().copy()
-
-        return hook
-
-    for layer in layers:
-        try:
-            module = model.get_submodule(layer)
-        except AttributeError as error:
-            raise InputError(
-                source,
-                found=f"no layer {layer!r} in {type(model).__name__}",
-                expected=f"one of {listing(name for name, _ in model.named_children())}",
-            ) from error
-        module.register_forward_hook(keep(layer))
-
-    def forward(pixels: torch.Tensor) -> dict[str, np.ndarray]:
-        with torch.inference_mode():
-            model(pixels)
-        return dict(kept)
-
-    return forward
-
-
 def _check_digest(path: Path, prefixes: Sequence[str]) -> None:
     if not prefixes:
         return
@@ -444,18 +324,3 @@ def _check_digest(path: Path, prefixes: Sequence[str]) -> None:
         raise InputError(
             path, found=f"sha256 {digest[:16]}...", expected=f"{' or '.join(prefixes)}..."
         )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def _batches(items: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -12,16 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-METRICS = (
-    "PixCorr",
-    "SSIM",
-    "AlexNet(2)",
-    "AlexNet(5)",
-    "Inception",
-    "CLIP",
-    "EffNet-B",
-    "SwAV",
-)
+from nsdrecon.metrics import published_names
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,8 @@ _LEAK = (
 
 
 def _row(*values: float) -> dict[str, float]:
-    return dict(zip(METRICS, values, strict=False))
+    """Values in the order of the published columns; a source may not give the last ones."""
+    return dict(zip(published_names(), values, strict=False))
 
 
 PUBLISHED = (

@@ -1,22 +1,16 @@
-"""Beyond the mean: retrieval among more candidates, and how much samples of one image agree."""
+"""Beyond the mean: retrieval of the right image among more and more candidates."""
 
 from __future__ import annotations
 
-import itertools
-import logging
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.metrics import grey, n_way_accuracy, row_correlation, ssim
+from nsdrecon.evaluation.similarity import n_way_accuracy
 from nsdrecon.evaluation.statistics import bootstrap_mean
-from nsdrecon.logs import progress
-from nsdrecon.store import ID, dataset, open_h5, unique_ids
-
-logger = logging.getLogger(__name__)
+from nsdrecon.store import ID
 
 _CANDIDATES = (2, 5, 10, 20, 50, 100, 200, 300, 500)
 
@@ -33,7 +27,7 @@ def retrieval_curve(
     """Accuracy of picking the right image among more and more candidates.
 
     Computed from two-way identification alone: no distractors need to be drawn
-    (:func:`nsdrecon.evaluation.metrics.n_way_accuracy`).
+    (:func:`nsdrecon.evaluation.similarity.n_way_accuracy`).
 
     Parameters
     ----------
@@ -113,55 +107,3 @@ def retrieval_table(
             curves.append(pd.DataFrame({**labels, "metric": metric, **curve}))
     columns = ["subject", "system", "metric", "n_way", "accuracy", "ci_low", "ci_high", "chance"]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
-
-
-def sample_agreement(reconstructions: str | Path) -> pd.DataFrame:
-    """How much the samples of one image agree with each other, without the ground truth.
-
-    Samples that differ in what the responses leave open are honest; samples that differ in
-    everything show that the responses decided nothing.
-
-    Parameters
-    ----------
-    reconstructions
-        HDF5 of one system, ``images`` (n, samples, size, size, 3), at least two samples.
-
-    Returns
-    -------
-    A row an image: ``nsd_id``, ``subject``, ``system``, ``n_samples``, and ``PixCorr`` and ``SSIM``
-    (two-dimensional), averaged over all pairs of samples. A pair with a constant picture counts 0
-    in PixCorr.
-
-    Raises
-    ------
-    InputError
-        If there is one sample only.
-    """
-    rows = []
-    with open_h5(reconstructions) as file:
-        images = dataset(file, "images")
-        nsd_id = unique_ids(dataset(file, ID)[()], reconstructions)
-        n_samples = images.shape[1]
-        if n_samples < 2:
-            raise InputError(reconstructions, found="1 sample an image", expected="2 or more")
-        labels = {name: str(file.attrs[name]) for name in ("subject", "system")}
-        for row in progress(np.argsort(nsd_id), description="agreement of samples"):
-            samples = images[row] / 255
-            pairs = list(itertools.combinations(range(n_samples), 2))
-            first, second = (samples[list(side)] for side in zip(*pairs, strict=True))
-            correlation = row_correlation(
-                first.reshape(len(pairs), -1), second.reshape(len(pairs), -1)
-            )
-            similarity = [ssim(grey(x), grey(y)) for x, y in zip(first, second, strict=True)]
-            rows.append(
-                {
-                    ID: nsd_id[row],
-                    **labels,
-                    "n_samples": n_samples,
-                    "PixCorr": np.nan_to_num(correlation).mean(),
-                    "SSIM": np.mean(similarity),
-                }
-            )
-    table = pd.DataFrame(rows)
-    logger.info("mean PixCorr between samples: %.3f", table["PixCorr"].mean())
-    return table

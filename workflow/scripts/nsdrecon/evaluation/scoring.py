@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -12,20 +12,18 @@ import pandas as pd
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.floors import shuffled_order
-from nsdrecon.evaluation.metrics import (
+from nsdrecon.evaluation.networks import Device, FeatureExtractor, by_network
+from nsdrecon.evaluation.protocols import Protocol, protocol
+from nsdrecon.evaluation.similarity import (
     correlation_distance,
+    correlation_matrix,
     identification_within_category,
     two_way_identification,
 )
-from nsdrecon.evaluation.networks import (
-    Device,
-    FeatureExtractor,
-    NetworkMetric,
-    by_network,
-    check_metrics,
-)
-from nsdrecon.evaluation.protocols import Protocol, protocol
+from nsdrecon.evaluation.statistics import UNDEFINED
+from nsdrecon.extensions import implementation
 from nsdrecon.logs import progress
+from nsdrecon.metrics import DISTANCE, Metric, NetworkMetric, PixelMetric
 from nsdrecon.store import (
     ID,
     dataset,
@@ -38,11 +36,6 @@ from nsdrecon.store import (
 
 logger = logging.getLogger(__name__)
 
-# Columns of the per-image table that are no metrics.
-KEYS = (ID, "subject", "system", "protocol", "sample")
-UNDEFINED = "undefined"
-SAME_CATEGORY = "(same category)"
-
 # Which reconstruction each image is scored with.
 _Order = np.ndarray | slice
 
@@ -53,10 +46,10 @@ def evaluate(
     output: str | Path,
     *,
     protocol_name: str,
+    metrics: Sequence[Metric],
     shuffled: str | Path | None = None,
     seed: int = 0,
     nsd_id: np.ndarray | None = None,
-    networks: Sequence[NetworkMetric] = (),
     categories: str | Path | None = None,
     device: Device = "cpu",
     batch_size: int = 32,
@@ -64,11 +57,12 @@ def evaluate(
     """Score every reconstruction of one system and write a row an image and sample.
 
     Pictures are read one by one. One network is in memory at a time, with the features of the
-    ground truths and of one sample of the reconstructions.
+    ground truths and of one sample of the reconstructions. Their correlations are computed once;
+    identification, distances and the shuffled floor are all read from that matrix.
 
-    An undefined correlation (a constant picture) is a miss: 0 in PixCorr, 1 in a distance, told
-    apart from nothing in identification. The column ``undefined`` names the metrics of a row,
-    separated by commas, in which that happened; the log counts them.
+    An undefined value (of a constant picture, for instance) counts as the metric's ``miss``; in
+    identification it is told apart from nothing. The column ``undefined`` names the metrics of a
+    row, separated by commas, in which that happened; the log counts them.
 
     Parameters
     ----------
@@ -82,6 +76,9 @@ def evaluate(
         Tab-separated table, written all or nothing.
     protocol_name
         Name of the protocol (:data:`nsdrecon.evaluation.protocols.PROTOCOLS`).
+    metrics
+        What to score by, in the order of the columns
+        (:func:`nsdrecon.metrics.configured_metrics`).
     shuffled
         Table of the system's own floor, ``shuffled-<system>``, in which every image is scored with
         the reconstruction of another one (:func:`nsdrecon.evaluation.floors.shuffled_order`). No
@@ -91,8 +88,6 @@ def evaluate(
     nsd_id
         Images that must have been reconstructed, no more and no less: the subject's test images. By
         default all stimuli.
-    networks
-        Network metrics beside PixCorr and SSIM.
     categories
         Table with ``nsd_id`` and ``category``: adds to each identification a column of
         identification among images of the same category, empty for an image alone in its own.
@@ -113,7 +108,8 @@ def evaluate(
         fit.
     """
     rules = protocol(protocol_name)
-    check_metrics(rules, networks)
+    pixels = [metric for metric in metrics if isinstance(metric, PixelMetric)]
+    networks = [metric for metric in metrics if isinstance(metric, NetworkMetric)]
     with open_h5(stimuli) as truth_file, open_h5(reconstructions) as made_file:
         truths = _Pictures(truth_file, n_axes=4, nsd_id=nsd_id)
         made = _Pictures(made_file, n_axes=5)
@@ -124,7 +120,7 @@ def evaluate(
         if shuffled is not None:
             order = shuffled_order(made.nsd_id, subject=subject, seed=seed)
             orders[f"shuffled-{system}"] = order
-        scores = [_pixel_scores(truths, made, rules, orders)]
+        scores = [_pixel_scores(truths, made, pixels, rules, orders)]
         scores += [
             _network_scores(truths, made, group, rules, orders, category, device, batch_size)
             for group in by_network(networks)
@@ -132,7 +128,7 @@ def evaluate(
     tables = {}
     for name, path in zip(orders, (output, shuffled), strict=False):
         values = pd.concat([part[name] for part in scores], axis=1)
-        tables[name] = _table(_frame(made, name, rules.name), values, networks)
+        tables[name] = _table(_frame(made, name, rules.name), values, metrics)
         write_table(path, tables[name])
     return tables[system]
 
@@ -210,15 +206,12 @@ def _frame(made: _Pictures, system: str, protocol_name: str) -> pd.DataFrame:
     )
 
 
-def _table(
-    frame: pd.DataFrame, values: pd.DataFrame, networks: Sequence[NetworkMetric]
-) -> pd.DataFrame:
-    """The per-image table, undefined correlations counted as a miss."""
+def _table(frame: pd.DataFrame, values: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFrame:
+    """The per-image table, undefined values counted as a miss."""
     # Networks were grouped to run once; the columns keep the order they were asked for in.
-    columns = ["PixCorr", "SSIM", *(metric.name for metric in networks)]
+    columns = [metric.name for metric in metrics]
     undefined = values[columns].isna()
-    no_relation = {metric.name: 1.0 for metric in networks if metric.score == "distance"}
-    values = values.fillna({"PixCorr": 0.0, **no_relation})
+    values = values.fillna({metric.name: metric.score.miss for metric in metrics})
     columns += [name for name in values if name not in columns]
     table = pd.concat([frame, values[columns]], axis=1)
     table[UNDEFINED] = [",".join(undefined.columns[row]) for row in undefined.to_numpy()]
@@ -227,9 +220,14 @@ def _table(
 
 
 def _pixel_scores(
-    truths: _Pictures, made: _Pictures, rules: Protocol, orders: Mapping[str, _Order]
+    truths: _Pictures,
+    made: _Pictures,
+    metrics: Sequence[PixelMetric],
+    rules: Protocol,
+    orders: Mapping[str, _Order],
 ) -> dict[str, pd.DataFrame]:
-    """PixCorr and SSIM of every order, rows by sample and image."""
+    """Pixel metrics of every order, rows by sample and image."""
+    functions = {metric.name: implementation(metric.source) for metric in metrics}
     total = len(made.nsd_id) * made.n_samples
     scores = {}
     for name, order in orders.items():
@@ -238,8 +236,40 @@ def _pixel_scores(
             for sample in range(made.n_samples)
             for pair in zip(truths, made.sample(sample, order), strict=True)
         )
-        watched = progress(pairs, description=f"PixCorr, SSIM of {name}", total=total)
-        scores[name] = pd.DataFrame(rules.pixel_scores(*pair) for pair in watched)
+        watched = progress(pairs, description=f"{', '.join(functions)} of {name}", total=total)
+        scores[name] = pd.DataFrame(pixel_scores(functions, rules, *pair) for pair in watched)
+    return scores
+
+
+def pixel_scores(
+    functions: Mapping[str, Callable[[np.ndarray, np.ndarray], float]],
+    rules: Protocol,
+    ground_truth: np.ndarray,
+    reconstruction: np.ndarray,
+) -> dict[str, float]:
+    """Pixel metrics of one pair, uint8 (height, width, 3) each, sizes may differ.
+
+    Parameters
+    ----------
+    functions
+        Column to function of the two pictures of one size.
+    rules
+        Protocol that brings them to one size.
+    ground_truth, reconstruction
+        The pair.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite; undefined ones are NaN.
+    """
+    pair = rules.pixel_pair(ground_truth, reconstruction)
+    scores = {name: float(function(*pair)) for name, function in functions.items()}
+    for name, value in scores.items():
+        if np.isinf(value):
+            raise InputError(
+                f"metric {name!r}", found=value, expected="a number, or NaN where it is undefined"
+            )
     return scores
 
 
@@ -266,28 +296,27 @@ def _network_scores(
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in orders}
     for sample in range(made.n_samples):
         found = features(made.sample(sample), f"sample {sample}")
+        matrices = [
+            correlation_matrix(expected[metric.name], found[metric.name]) for metric in metrics
+        ]
         for name, order in orders.items():
             scores: dict[str, np.ndarray] = {}
-            for metric in metrics:
-                scores |= _feature_scores(
-                    metric, expected[metric.name], found[metric.name][order], category
-                )
+            for metric, matrix in zip(metrics, matrices, strict=True):
+                scores |= _scores(metric, matrix[:, order], category)
             parts[name].append(pd.DataFrame(scores))
     return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 
 
-def _feature_scores(
-    metric: NetworkMetric,
-    ground_truth: np.ndarray,
-    reconstruction: np.ndarray,
-    category: np.ndarray | None,
+def _scores(
+    metric: NetworkMetric, correlation: np.ndarray, category: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    if metric.score == "distance":
-        return {metric.name: correlation_distance(ground_truth, reconstruction)}
-    scores = {metric.name: two_way_identification(ground_truth, reconstruction)}
+    """Column to the scores of all images, read from their matrix of correlations."""
+    if metric.score == DISTANCE:
+        return {metric.name: correlation_distance(correlation)}
+    scores = {metric.name: two_way_identification(correlation)}
     if category is not None:
-        within = identification_within_category(ground_truth, reconstruction, category)
-        scores[f"{metric.name} {SAME_CATEGORY}"] = within
+        within = identification_within_category(correlation, category)
+        scores[metric.within_category().name] = within
     return scores
 
 

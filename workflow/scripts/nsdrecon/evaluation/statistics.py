@@ -19,11 +19,13 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.scoring import KEYS, UNDEFINED
 from nsdrecon.randomness import generator
 from nsdrecon.store import ID
 
 POOLED = "pooled"
+# Columns of the per-image tables that are no metrics.
+KEYS = (ID, "subject", "system", "protocol", "sample")
+UNDEFINED = "undefined"
 
 # Draws computed together; bounds the memory of the resampling weights.
 _CHUNK = 1000

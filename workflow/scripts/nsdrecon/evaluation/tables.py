@@ -10,28 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.networks import NetworkMetric
 from nsdrecon.evaluation.published import PublishedResult
+from nsdrecon.metrics import Metric
 from nsdrecon.store import whole_file
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a metric is printed.
-
-    Attributes
-    ----------
-    metric
-        Name in the table of metrics.
-    percent
-        Print a share in per cent.
-    lower_is_better
-        For distances.
-    """
-
-    metric: str
-    percent: bool = False
-    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,24 +34,11 @@ class Layout:
         yield "Ceilings (know the seen image)", self.ceilings
 
 
-def columns_for(networks: Sequence[NetworkMetric]) -> list[Column]:
-    """Columns of PixCorr, SSIM and the network metrics of an evaluation."""
-    pixels = [Column("PixCorr"), Column("SSIM")]
-    return pixels + [
-        Column(
-            metric.name,
-            percent=metric.score == "two-way",
-            lower_is_better=metric.score == "distance",
-        )
-        for metric in networks
-    ]
-
-
 def write_markdown(
     metrics: pd.DataFrame,
     output: str | Path,
     *,
-    columns: Sequence[Column],
+    columns: Sequence[Metric],
     layout: Layout,
     published: Sequence[PublishedResult] = (),
     note: str = "",
@@ -118,7 +86,7 @@ def write_latex(
     output: str | Path,
     *,
     subject: str,
-    columns: Sequence[Column],
+    columns: Sequence[Metric],
     layout: Layout,
     published: Sequence[PublishedResult] = (),
     note: str = "",
@@ -178,7 +146,7 @@ def write_latex(
 
 
 def readable(
-    metrics: pd.DataFrame, subject: str, columns: Sequence[Column], layout: Layout
+    metrics: pd.DataFrame, subject: str, columns: Sequence[Metric], layout: Layout
 ) -> pd.DataFrame:
     """The table of one subject for a page: a row a system, cells with intervals as text."""
     rows = metrics[metrics["subject"] == subject]
@@ -194,7 +162,7 @@ def readable(
 
 
 def readable_holdout(
-    holdout: pd.DataFrame, subject: str, columns: Sequence[Column], labels: Mapping[str, str]
+    holdout: pd.DataFrame, subject: str, columns: Sequence[Metric], labels: Mapping[str, str]
 ) -> pd.DataFrame:
     """Scores of clusters left out and of the others, of one subject, for a page.
 
@@ -223,13 +191,13 @@ def readable_holdout(
     return pd.DataFrame(lines)
 
 
-def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Metric]) -> pd.DataFrame:
     """Paired differences of one subject for a page: a row a contrast, a column a metric."""
     lines = []
     for name, rows in contrasts.groupby("contrast", sort=False):
         line = {"contrast": name}
         for column in columns:
-            for _, row in rows[rows["metric"] == column.metric].iterrows():
+            for _, row in rows[rows["metric"] == column.name].iterrows():
                 low, high = (_number(row[limit], column) for limit in ("ci_low", "ci_high"))
                 p = "<0.001" if row["p_holm"] < 0.001 else f"={row['p_holm']:.3f}"
                 difference = _number(row["difference"], column)
@@ -280,7 +248,7 @@ class _Cell:
 
 
 def _cells(
-    rows: pd.DataFrame, columns: Sequence[Column], systems: Mapping[str, str], *, bold: bool
+    rows: pd.DataFrame, columns: Sequence[Metric], systems: Mapping[str, str], *, bold: bool
 ) -> list[tuple[str, list[_Cell]]]:
     """Label and cells of each system that has rows."""
     there = [system for system in systems if (rows["system"] == system).any()]
@@ -289,11 +257,11 @@ def _cells(
 
 
 def _column_cells(
-    rows: pd.DataFrame, column: Column, systems: Sequence[str], bold: bool
+    rows: pd.DataFrame, column: Metric, systems: Sequence[str], bold: bool
 ) -> list[_Cell]:
-    own = rows[rows["metric"] == column.metric].set_index("system").reindex(systems)
+    own = rows[rows["metric"] == column.name].set_index("system").reindex(systems)
     means = own["mean"].to_numpy()
-    signed = -means if column.lower_is_better else means
+    signed = -means if column.score.better == "lower" else means
     best = np.nanmax(signed) if bold and not np.isnan(signed).all() else np.nan
     cells = []
     for (_, row), score in zip(own.iterrows(), signed, strict=True):
@@ -306,19 +274,19 @@ def _column_cells(
     return cells
 
 
-def _number(value: float, column: Column) -> str:
-    text = f"{100 * value:.1f}" if column.percent else f"{value:.3f}"
+def _number(value: float, column: Metric) -> str:
+    text = f"{100 * value:.1f}" if column.score.percent else f"{value:.3f}"
     return text if float(text) else text.lstrip("-")
 
 
-def _head(column: Column) -> str:
-    unit = " (%)" if column.percent else ""
-    return f"{column.metric}{unit} {'↓' if column.lower_is_better else '↑'}"
+def _head(column: Metric) -> str:
+    unit = " (%)" if column.score.percent else ""
+    return f"{column.name}{unit} {'↓' if column.score.better == 'lower' else '↑'}"
 
 
 def _markdown_table(
     rows: pd.DataFrame,
-    columns: Sequence[Column],
+    columns: Sequence[Metric],
     layout: Layout,
     published: Sequence[PublishedResult],
     protocol: str,
@@ -347,8 +315,8 @@ def _markdown_table(
     return "\n".join(lines)
 
 
-def _published_cell(result: PublishedResult, column: Column) -> str:
-    value = result.values.get(column.metric)
+def _published_cell(result: PublishedResult, column: Metric) -> str:
+    value = result.values.get(column.name)
     return "–" if value is None else _number(value, column)
 
 

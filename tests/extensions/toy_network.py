@@ -1,0 +1,13 @@
+"""A user's network: a projection of the pixels, whose matrix is its weights."""
+
+import torch
+
+
+class Projection:
+    """Features are products of the pixels with the columns of a matrix."""
+
+    def __init__(self, weights, device):
+        self.matrix = torch.load(weights, map_location=device, weights_only=True)["matrix"]
+
+    def __call__(self, pixels):
+        return pixels.flatten(1) @ self.matrix

@@ -1,0 +1,93 @@
+"""How well the brain predicts: accuracy of the regressions, noise ceilings of voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nsdrecon.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+
+_SCORE_NAMES = {
+    "loo_correlation_mean": "leave-one-out correlation",
+    "loo_r2_mean": "leave-one-out R²",
+}
+
+
+def regression_figure(
+    scores: Mapping[str, pd.DataFrame], output: str | Path, *, part: str, value: str, subject: str
+) -> str:
+    """Cross-validated accuracy of the regressions, part by part of each feature space.
+
+    Parameters
+    ----------
+    scores
+        Feature name to table of :func:`nsdrecon.ridge.scores.scores_table`: a row for the part
+        ``all`` and one for each part (a layer, a token), if there are any.
+    output
+        Image file.
+    part, value
+        Columns of the tables: the part of the feature space and its score.
+    subject
+        For the caption.
+
+    Returns
+    -------
+    The caption, with the score of each whole feature space.
+    """
+    wholes = []
+    with figure_file(output, (1 + 2.8 * len(scores), 2.6)) as figure:
+        panels = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+        for panel, (feature, table) in zip(panels, scores.items(), strict=True):
+            check_columns(table, [part, value], f"scores of {feature}")
+            is_whole = table[part].astype(str) == "all"
+            parts = table[~is_whole] if (~is_whole).any() else table
+            panel.bar(np.arange(len(parts)), parts[value], color=COLOURS[0], width=0.8)
+            for whole in table.loc[is_whole, value]:
+                panel.axhline(whole, color=COLOURS[5], linestyle="--", linewidth=1)
+                wholes.append(f"{feature} {whole:.2f}")
+            panel.axhline(0, color=GREY, linewidth=0.8)
+            ticks = evenly(len(parts), 6)
+            panel.set_xticks(ticks, [str(name) for name in parts[part].iloc[ticks]])
+            panel.set(title=feature, xlabel=part)
+        panels[0].set_ylabel(_SCORE_NAMES.get(value, value))
+        figure.tight_layout()
+    return (
+        f"{subject}: {_SCORE_NAMES.get(value, value)} of the regressions on the training images, "
+        "part by part of each feature space; near zero, a part cannot be predicted. "
+        f"Dashed: the mean over the whole space ({', '.join(wholes)})."
+    )
+
+
+def noise_ceiling_figure(ceilings: Mapping[str, np.ndarray], output: str | Path) -> str:
+    """Histogram of the voxels' noise ceilings, one line a subject.
+
+    Parameters
+    ----------
+    ceilings
+        Subject to noise ceiling of each voxel, percent of explainable variance, shape (n_voxels,).
+    output
+        Image file.
+
+    Returns
+    -------
+    The caption, with medians.
+    """
+    edges = np.linspace(0, 100, 41)
+    medians = []
+    with figure_file(output, (5.2, 2.6)) as figure:
+        panel = figure.subplots()
+        for number, (subject, values) in enumerate(ceilings.items()):
+            density = np.histogram(np.clip(values, 0, 100), edges)[0] / len(values)
+            colour = COLOURS[number % len(COLOURS)]
+            panel.stairs(density, edges, label=subject, color=colour, linewidth=1.4)
+            medians.append(f"{subject} {np.median(values):.0f} %")
+        panel.set(xlabel="noise ceiling (% of variance)", ylabel="share of voxels", xlim=(0, 100))
+        panel.legend()
+        figure.tight_layout()
+    return (
+        "Noise ceilings of the voxels: how much of the variance of the averaged responses the "
+        f"seen image can explain. Medians: {', '.join(medians)}."
+    )
