@@ -60,8 +60,6 @@ rule average_betas:
         "logs/average_betas/{subject}.log",
     benchmark:
         "results/benchmarks/average_betas/{subject}.tsv"
-    wildcard_constraints:
-        subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
     resources:

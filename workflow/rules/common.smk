@@ -56,7 +56,9 @@ def part(wildcards):
 def system_shards(wildcards):
     """The shards of a system's images."""
     stage1 = REGISTRY.backbone(wildcards.system) is None
-    folder = f"results/{wildcards.subject}/reconstructions/{wildcards.system}/shards"
+    folder = (
+        f"results/{wildcards.subject}{wildcards.variant}/reconstructions/{wildcards.system}/shards"
+    )
     return [f"{folder}/{shard}.h5" for shard in ([WHOLE] if stage1 else SHARDS)]
 
 
@@ -91,25 +93,10 @@ def nsd_ncsnr(subject):
     return nsd(layout.ncsnr_key(subject, config["nsd"]["betas"], config["nsd"]["space"]))
 
 
-def base(wildcards):
-    """The subject himself, where a variant of his responses is decoded."""
-    return wildcards.subject.partition("-")[0]
-
-
-def own(path):
-    """An input that a variant of a subject's responses shares with the subject himself."""
-    return lambda wildcards: path.format(**{**dict(wildcards.items()), "subject": base(wildcards)})
-
-
-def trained(path):
-    """Weights of the subject, or those that were trained without some images."""
-
-    def found(wildcards):
-        names = dict(wildcards.items())
-        names["subject"] = names["subject"].partition("-repeats")[0]
-        return path.format(**names)
-
-    return found
+def trained_weights(wildcards):
+    """The weights that decode a variant: fewer repeats of the test images need no other training."""
+    variant = "" if wildcards.variant.startswith("-repeats") else wildcards.variant
+    return f"results/{wildcards.subject}{variant}/weights/{wildcards.feature}.h5"
 
 
 def parts(wildcards):
@@ -137,7 +124,7 @@ def decoded(feature):
     def path(wildcards):
         oracle = wildcards.system.startswith(ORACLE)
         folder = "oracle-latents" if oracle else "predictions"
-        return f"results/{wildcards.subject}/{folder}/{feature}.h5"
+        return f"results/{wildcards.subject}{wildcards.variant}/{folder}/{feature}.h5"
 
     return path
 
@@ -145,7 +132,7 @@ def decoded(feature):
 def stage1_images(wildcards):
     """What a diffusion system starts from: the VDVAE's images, or those of the VDVAE's oracle."""
     oracle = ORACLE if wildcards.system.startswith(ORACLE) else ""
-    return f"results/{wildcards.subject}/reconstructions/{oracle}{STAGE1}.h5"
+    return f"results/{wildcards.subject}{wildcards.variant}/reconstructions/{oracle}{STAGE1}.h5"
 
 
 def feature(wildcards):
@@ -205,7 +192,7 @@ def folder_files(folder):
 def categories(wildcards):
     """The table of categories, where identification within them is asked for."""
     wanted = config["evaluation"]["categories"] is not None
-    return f"results/{base(wildcards)}/categories.tsv" if wanted else []
+    return f"results/{wildcards.subject}/categories.tsv" if wanted else []
 
 
 def network_checks():

@@ -84,19 +84,19 @@ rule categories:
 rule evaluation:
     """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
-        reconstructions="results/{subject}/reconstructions/{system}.h5",
+        reconstructions="results/{subject}{variant}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
-        responses="results/{subject}/betas/test.h5",
+        responses="results/{subject}{variant}/betas/test.h5",
         categories=categories,
         networks=model_files("networks"),
         checked=network_checks(),
     output:
-        scores="results/{subject}/evaluation/{system}.tsv",
-        shuffled="results/{subject}/evaluation/shuffled-{system}.tsv",
+        scores="results/{subject}{variant}/evaluation/{system}.tsv",
+        shuffled="results/{subject}{variant}/evaluation/shuffled-{system}.tsv",
     log:
-        "logs/evaluation/{subject}_{system}.log",
+        "logs/evaluation/{subject}{variant}_{system}.log",
     benchmark:
-        "results/benchmarks/evaluation/{subject}_{system}.tsv"
+        "results/benchmarks/evaluation/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
         system="|".join([*SYSTEMS, *ORACLES]),
     conda:
@@ -214,8 +214,6 @@ rule repeats_betas:
         "logs/repeats_betas/{subject}_{n}.log",
     benchmark:
         "results/benchmarks/repeats_betas/{subject}_{n}.tsv"
-    wildcard_constraints:
-        subject=r"subj\d\d",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -283,8 +281,6 @@ rule holdout_training:
         "logs/holdout_training/{subject}.log",
     benchmark:
         "results/benchmarks/holdout_training/{subject}.tsv"
-    wildcard_constraints:
-        subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -139,8 +139,6 @@ rule latents:
         "logs/latents/{subject}_{feature}.log",
     benchmark:
         "results/benchmarks/latents/{subject}_{feature}.tsv"
-    wildcard_constraints:
-        subject=r"subj\d\d",
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -4,13 +4,13 @@
 rule gram:
     """Standardised voxels' Gram matrix, shared by all features and penalties; eigenvectors for loo."""
     input:
-        "results/{subject}/betas/train.h5",
+        "results/{subject}{variant}/betas/train.h5",
     output:
-        "results/{subject}/weights/gram.h5",
+        "results/{subject}{variant}/weights/gram.h5",
     log:
-        "logs/gram/{subject}.log",
+        "logs/gram/{subject}{variant}.log",
     benchmark:
-        "results/benchmarks/gram/{subject}.tsv"
+        "results/benchmarks/gram/{subject}{variant}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -28,11 +28,11 @@ rule gram:
 rule scores:
     """Cross-validated accuracy on the training images, part by part of a feature space."""
     input:
-        "results/{subject}/weights/{feature}.h5",
+        "results/{subject}{variant}/weights/{feature}.h5",
     output:
-        "results/{subject}/weights/{feature}.scores.tsv",
+        "results/{subject}{variant}/weights/{feature}.scores.tsv",
     log:
-        "logs/scores/{subject}_{feature}.log",
+        "logs/scores/{subject}{variant}_{feature}.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -46,15 +46,15 @@ rule scores:
 rule weights:
     """Ridge weights from voxels to one feature space, with leave-one-out scores."""
     input:
-        gram="results/{subject}/weights/gram.h5",
-        betas="results/{subject}/betas/train.h5",
-        latents="results/{subject}/latents/{feature}/train.h5",
+        gram="results/{subject}{variant}/weights/gram.h5",
+        betas="results/{subject}{variant}/betas/train.h5",
+        latents="results/{subject}{variant}/latents/{feature}/train.h5",
     output:
-        "results/{subject}/weights/{feature}.h5",
+        "results/{subject}{variant}/weights/{feature}.h5",
     log:
-        "logs/weights/{subject}_{feature}.log",
+        "logs/weights/{subject}{variant}_{feature}.log",
     benchmark:
-        "results/benchmarks/weights/{subject}_{feature}.tsv"
+        "results/benchmarks/weights/{subject}{variant}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -77,14 +77,14 @@ rule weights:
 rule predictions:
     """Latents predicted from the test responses alone."""
     input:
-        weights=trained("results/{subject}/weights/{feature}.h5"),
-        betas="results/{subject}/betas/test.h5",
+        weights=trained_weights,
+        betas="results/{subject}{variant}/betas/test.h5",
     output:
-        "results/{subject}/predictions/{feature}.h5",
+        "results/{subject}{variant}/predictions/{feature}.h5",
     log:
-        "logs/predictions/{subject}_{feature}.log",
+        "logs/predictions/{subject}{variant}_{feature}.log",
     benchmark:
-        "results/benchmarks/predictions/{subject}_{feature}.tsv"
+        "results/benchmarks/predictions/{subject}{variant}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

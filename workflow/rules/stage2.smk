@@ -10,11 +10,11 @@ rule diffusion_images:
         ],
         model=lambda wildcards: folder_files(backbone_folder(wildcards)),
     output:
-        temp("results/{subject}/reconstructions/{system}/shards/{shard}.h5"),
+        temp("results/{subject}{variant}/reconstructions/{system}/shards/{shard}.h5"),
     log:
-        "logs/diffusion_images/{subject}_{system}_{shard}.log",
+        "logs/diffusion_images/{subject}{variant}_{system}_{shard}.log",
     benchmark:
-        "results/benchmarks/diffusion_images/{subject}_{system}_{shard}.tsv"
+        "results/benchmarks/diffusion_images/{subject}{variant}_{system}_{shard}.tsv"
     wildcard_constraints:
         system=f"({ORACLE})?({DIFFUSION})",
     conda:
@@ -40,7 +40,6 @@ rule diffusion_images:
         guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),
         loader=lambda wildcards: REGISTRY.backbone(wildcards.system).loader,
         part=part,
-        subject=base,
         sampler=lambda wildcards: REGISTRY.system(wildcards.system).sampler,
         sampling=sampling,
         settings=own_settings,

@@ -10,7 +10,7 @@ from nsdrecon.store import read_array, read_ids, shard_ids, write_arrays
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg, params = snakemake.params.cfg, snakemake.params
-    subject, system = params.subject, snakemake.wildcards.system
+    subject, system = snakemake.wildcards.subject, snakemake.wildcards.system
     backbone = implementation(params.loader)
     nsd_id = shard_ids(read_ids(snakemake.input.stage1), *params.part)
     stage1 = read_array(snakemake.input.stage1, "images", nsd_id)[:, 0]

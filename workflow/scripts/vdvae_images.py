@@ -10,7 +10,7 @@ from nsdrecon.vdvae.decoding import decode_latents
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg
-    subject = snakemake.params.subject
+    subject = snakemake.wildcards.subject
     device = choose_device(cfg["device"], snakemake.threads)
     nsd_id = shard_ids(read_ids(snakemake.input.latents), *snakemake.params.part)
     model = load_vdvae(
