@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import h5py
@@ -16,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory_bucket import in_memory
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import chunks, parts, s3
+from nsdrecon.transfer import parts, s3
 from nsdrecon.transfer.chunks import coalesced, covered, fetched_chunks
 from nsdrecon.transfer.parts import Part, TransferError
 from nsdrecon.transfer.s3 import Bucket
@@ -48,7 +48,7 @@ VOXELS = voxels_of(MASK)
 def session(folder: Path, betas: np.ndarray = BETAS, **options) -> bytes:
     path = folder / "session.h5"
     options = {"chunks": (len(betas), 1, 1, 1), **options}
-    libver = options.pop("libver", None)
+    libver = options.pop("libver", "earliest")
     with h5py.File(path, "w", libver=libver, userblock_size=options.pop("userblock", 0)) as file:
         file["before"] = np.arange(1000)
         file.create_dataset("betas", data=betas, **options)
@@ -210,21 +210,6 @@ def test_damaged_index_is_noticed(tmp_path, monkeypatch, byte, found):
         fetch(in_memory(bytes(content), monkeypatch), tmp_path)
 
 
-def in_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A bucket with one object, without a server."""
-    remote = SimpleNamespace(label="memory", size=len(content), etag="0")
-
-    def read(start: int, length: int) -> Iterator[bytes]:
-        assert 0 <= start < start + length <= len(content)
-        yield content[start : start + length]
-
-    source = SimpleNamespace(label="memory", read=read)
-    monkeypatch.setattr(chunks, "ObjectSource", lambda *_: source)
-    return SimpleNamespace(
-        describe=lambda key: remote, workers=2, patience=1.0, encrypted=True, name="memory"
-    )
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.tuples(st.integers(1, 15), st.integers(1, 15), st.integers(1, 15)),
@@ -247,7 +232,7 @@ def test_voxels_are_those_of_the_whole_file(
         places = places[np.lexsort(places.T)]
     if order == "shuffled":
         chance.shuffle(places)
-    with h5py.File(folder / "s.h5", "w", userblock_size=userblock) as file:
+    with h5py.File(folder / "s.h5", "w", libver="earliest", userblock_size=userblock) as file:
         stored = file.create_dataset("betas", betas.shape, dtype, chunks=(n_trials, 1, 1, 1))
         for k, j, i in places.tolist():
             stored.id.write_direct_chunk((0, k, j, i), betas[:, k, j, i].tobytes())
