@@ -84,10 +84,10 @@ rule categories:
 rule evaluation:
     """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
+        unpack(categories),
         reconstructions="results/{subject}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
-        categories=categories,
         networks=model_files("networks"),
         checked=network_checks(),
     output:
@@ -117,10 +117,10 @@ rule evaluation:
 rule floors_evaluation:
     """Every metric of every image of the floors that need no decoder."""
     input:
+        unpack(categories),
         reconstructions=rules.floors.output,
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
-        categories=categories,
         networks=model_files("networks"),
         checked=network_checks(),
     output:
