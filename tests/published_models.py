@@ -26,6 +26,10 @@ VAE_KEYS = {
     *("latent_channels", "layers_per_block", "norm_num_groups", "out_channels", "sample_size"),
     *("up_block_types",),
 }
+SCHEDULER_KEYS = {
+    *("_class_name", "beta_end", "beta_schedule", "beta_start", "num_train_timesteps"),
+    *("set_alpha_to_one", "skip_prk_steps", "steps_offset", "trained_betas"),
+}
 # Names in an autoencoder's attention before diffusers 0.18.
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 # What transformers 4 wrote for every CLIP, whatever its vocabulary.
@@ -86,11 +90,12 @@ def _make_parts_old(folder: Path) -> None:
     config = folder / "text_encoder/config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | OLD_TOKENS))
     add_position_ids(folder / "text_encoder", "text_model")
-    _write_old_tokenizer(folder / "tokenizer")
+    write_old_tokenizer(folder / "tokenizer")
+    _keep_keys(folder / "scheduler", SCHEDULER_KEYS, "scheduler_config.json")
 
 
-def _keep_keys(folder: Path, keys: Collection[str]) -> None:
-    path = folder / "config.json"
+def _keep_keys(folder: Path, keys: Collection[str], name: str = "config.json") -> None:
+    path = folder / name
     config = json.loads(path.read_text())
     path.write_text(json.dumps({key: config[key] for key in sorted(keys)}))
 
@@ -101,7 +106,7 @@ def _old_name(name: str) -> str:
     return name
 
 
-def _write_old_tokenizer(folder: Path) -> None:
+def write_old_tokenizer(folder: Path) -> None:
     """Vocabulary and merges instead of one file; special tokens spelt out in two places."""
     tokenizer = CLIPTokenizer.from_pretrained(folder)
     whole = json.loads((folder / "tokenizer.json").read_text())["model"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +29,9 @@ import published_models
 from memory_bucket import in_memory
 from nsdrecon import layout
 from nsdrecon.captions import captions_of
+from nsdrecon.clip_features import TextEncoder
 from nsdrecon.diffusion.backbone import SD_LATENT_SCALE, Backbone
+from nsdrecon.diffusion.sampling import Sampling, build_scheduler
 from nsdrecon.diffusion.stable_diffusion import StableDiffusion
 from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
 from nsdrecon.errors import InputError
@@ -203,6 +207,7 @@ def test_bucket_and_sessions():
     assert defaults["bucket"] == "natural-scenes-dataset"
     assert defaults["region"] == "us-east-2"
     assert defaults["anonymous"]
+    assert list(layout.SESSIONS) == list(range(1, 9))
     assert list(layout.SESSIONS.values()) == [40, 40, 32, 30, 40, 32, 40, 30]
 
 
@@ -235,10 +240,15 @@ def small_network(monkeypatch) -> dict[str, torch.Tensor]:
     return model.state_dict()
 
 
-def features(path: Path, architecture: str, layer: str = "avgpool", size: int = 20) -> np.ndarray:
+def layers_of(path: Path, architecture: str, layers: Iterable[str], size: int) -> dict:
+    """Layer to its features of two images."""
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    metric = NetworkMetric("network", architecture, path, layer, "two-way", size)
-    return FeatureExtractor([metric], protocol("brain-diffuser"))(images, 2)["network"]
+    metrics = [NetworkMetric(name, architecture, path, name, "two-way", size) for name in layers]
+    return FeatureExtractor(metrics, protocol("brain-diffuser"))(images, 2)
+
+
+def features(path: Path, architecture: str) -> np.ndarray:
+    return layers_of(path, architecture, ["avgpool"], 20)["avgpool"]
 
 
 def without_counters(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -284,16 +294,15 @@ def test_swav(tmp_path, small_network):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "layer", "n_features", "n_counters"),
+    ("architecture", "n_features", "n_counters"),
     [
-        ("alexnet", "features.4", 139_968, 0),
-        ("alexnet", "features.11", 43_264, 0),
-        ("inception_v3", "avgpool", 2048, 96),
-        ("efficientnet_b1", "avgpool", 1280, 69),
-        ("resnet50-swav", "avgpool", 2048, 53),
+        ("alexnet", {"features.4": 139_968, "features.11": 43_264}, 0),
+        ("inception_v3", {"avgpool": 2048}, 96),
+        ("efficientnet_b1", {"avgpool": 1280}, 69),
+        ("resnet50-swav", {"avgpool": 2048}, 53),
     ],
 )
-def test_published_architectures(tmp_path, architecture, layer, n_features, n_counters):
+def test_published_architectures(tmp_path, architecture, n_features, n_counters):
     """At full size, random and without counters, through the loaders of the published metrics."""
     name = architecture.removesuffix("-swav")
     options = {"init_weights": False} if name == "inception_v3" else {}
@@ -303,9 +312,11 @@ def test_published_architectures(tmp_path, architecture, layer, n_features, n_co
     if architecture == "resnet50-swav":
         state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
     torch.save(state, tmp_path / "random.pth")
-    found = features(tmp_path / "random.pth", architecture, layer, size=224)
-    assert found.shape == (2, n_features)
-    assert np.isfinite(found).all()
+    found = layers_of(tmp_path / "random.pth", architecture, n_features, 224)
+    assert {layer: values.shape for layer, values in found.items()} == {
+        layer: (2, length) for layer, length in n_features.items()
+    }
+    assert all(np.isfinite(values).all() for values in found.values())
 
 
 def test_clip_as_openai_publishes_it_for_transformers(tmp_path):
@@ -368,6 +379,10 @@ def assert_same_model(found: Backbone, expected: Backbone, scale: float) -> None
         latents = [model.encode(images) / model.spec.latent_scale for model in (found, expected)]
         torch.testing.assert_close(*latents)
     assert found.spec.latent_scale == scale
+    sampling = Sampling("ddim", steps=50)
+    schedules = [build_scheduler(model.spec.scheduler, sampling) for model in (found, expected)]
+    for name in ("timesteps", "alphas_cumprod", "final_alpha_cumprod"):
+        assert torch.equal(*[getattr(schedule, name) for schedule in schedules]), name
 
 
 def test_stable_diffusion_1_4(tmp_path):
@@ -376,6 +391,25 @@ def test_stable_diffusion_1_4(tmp_path):
     expected = StableDiffusion.load(folder)
     published_models.as_stable_diffusion_1_4(folder)
     assert_same_model(StableDiffusion.load(folder), expected, SD_LATENT_SCALE)
+
+
+def test_tokenizer(tmp_path):
+    """Vocabulary and merges in two files, special tokens spelt out."""
+    folder = ROOT / "workflow/demo_models/stable-diffusion"
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(folder / part, tmp_path / part)
+    published_models.write_old_tokenizer(tmp_path / "tokenizer")
+    texts = [
+        "",
+        "A Red car, on the  beach!",
+        "don't, 42 z\u00e8bres \u2014 \U0001f600",
+        "word " * 30,
+    ]
+    expected, found = (
+        TextEncoder(path, projected=False).token_ids(texts) for path in (folder, tmp_path)
+    )
+    assert torch.equal(found, expected)
+    assert len(expected.unique()) > 20
 
 
 @pytest.fixture(scope="module")
