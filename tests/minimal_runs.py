@@ -34,10 +34,7 @@ MINIMAL = {
     "shards": 1,
     "nsd": {"source": "simulated", "captions": "resources/nsd/captions/captions.npy"},
     "simulation": SIMULATION,
-    "models": {
-        "vdvae": {"checkpoint": "vdvae.th", **VDVAE},
-        "stable_diffusion": {"folder": "workflow/demo_models/stable-diffusion"},
-    },
+    "models": {"vdvae": {"checkpoint": "vdvae.th", **VDVAE}},
     "regression": {"alpha": {"vdvae": 1000}},
 }
 

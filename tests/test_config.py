@@ -1,10 +1,13 @@
 """The configuration is checked before anything is planned, and says what is wrong."""
 
+import copy
 import re
 
 import pytest
 
-from nsdrecon.settings import read_schema
+from minimal_runs import MINIMAL
+from nsdrecon.errors import InputError
+from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.systems import registry
 from workflow_runs import ROOT, copy_project, snakemake
 
@@ -48,6 +51,15 @@ def test_bad_settings_are_named(project, overlay, message):
     assert message in said
     assert "Traceback" not in said
     assert len(said.splitlines()) < 40
+
+
+@pytest.mark.parametrize("section", ["regression", "simulation"])
+def test_settings_without_a_default_are_asked_for(section):
+    settings = copy.deepcopy(MINIMAL)
+    complete_settings(settings, SCHEMA)
+    del settings[section]
+    with pytest.raises(InputError, match=f"'{section}' is a required property"):
+        complete_settings(settings, SCHEMA)
 
 
 def test_subject_outside_the_simulation_is_named(project):

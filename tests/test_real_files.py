@@ -35,8 +35,9 @@ from nsdrecon.diffusion.sampling import Sampling, build_scheduler
 from nsdrecon.diffusion.stable_diffusion import StableDiffusion
 from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation.networks import FeatureExtractor, NetworkMetric, clip_metric
+from nsdrecon.evaluation.networks import FeatureExtractor
 from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.metrics import NetworkMetric
 from nsdrecon.nsd import read_design, read_stimulus_table, trial_table
 from nsdrecon.stimuli import extract_stimuli
 from nsdrecon.store import read_array
@@ -243,7 +244,10 @@ def small_network(monkeypatch) -> dict[str, torch.Tensor]:
 def layers_of(path: Path, architecture: str, layers: Iterable[str], size: int) -> dict:
     """Layer to its features of two images."""
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    metrics = [NetworkMetric(name, architecture, path, name, "two-way", size) for name in layers]
+    source = f"nsdrecon.evaluation.networks:{architecture}"
+    metrics = [
+        NetworkMetric(name, source, weights=str(path), layer=name, size=size) for name in layers
+    ]
     return FeatureExtractor(metrics, protocol("brain-diffuser"))(images, 2)
 
 
@@ -290,7 +294,7 @@ def test_swav(tmp_path, small_network):
     path = tmp_path / "swav_800ep_pretrain.pth.tar"
     torch.save(state, path, _use_new_zipfile_serialization=False)
     expected = features(tmp_path / "trunk.pth", "inception_v3")
-    np.testing.assert_array_equal(features(path, "resnet50-swav"), expected)
+    np.testing.assert_array_equal(features(path, "resnet50_swav"), expected)
 
 
 @pytest.mark.parametrize(
@@ -299,17 +303,17 @@ def test_swav(tmp_path, small_network):
         ("alexnet", {"features.4": 139_968, "features.11": 43_264}, 0),
         ("inception_v3", {"avgpool": 2048}, 96),
         ("efficientnet_b1", {"avgpool": 1280}, 69),
-        ("resnet50-swav", {"avgpool": 2048}, 53),
+        ("resnet50_swav", {"avgpool": 2048}, 53),
     ],
 )
 def test_published_architectures(tmp_path, architecture, n_features, n_counters):
     """At full size, random and without counters, through the loaders of the published metrics."""
-    name = architecture.removesuffix("-swav")
+    name = architecture.removesuffix("_swav")
     options = {"init_weights": False} if name == "inception_v3" else {}
     whole = getattr(torchvision.models, name)(weights=None, **options).state_dict()
     state = without_counters(whole)
     assert len(whole) - len(state) == n_counters
-    if architecture == "resnet50-swav":
+    if architecture == "resnet50_swav":
         state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
     torch.save(state, tmp_path / "random.pth")
     found = layers_of(tmp_path / "random.pth", architecture, n_features, 224)
@@ -325,7 +329,7 @@ def test_clip_as_openai_publishes_it_for_transformers(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
 
     def embeddings() -> np.ndarray:
-        metric = clip_metric("clip", folder)
+        metric = NetworkMetric("clip", "nsdrecon.evaluation.networks:clip", weights=str(folder))
         return FeatureExtractor([metric], protocol("brain-diffuser"))(images, 2)["clip"]
 
     expected = embeddings()
