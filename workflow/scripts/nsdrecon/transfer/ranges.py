@@ -22,14 +22,13 @@ from nsdrecon import store
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
-    Fetch,
-    Interruption,
+    NoRanges,
     Part,
     PartialFile,
     Patience,
     Source,
+    is_here,
     persist,
-    taken_back,
 )
 from nsdrecon.transfer.s3 import Bucket, ObjectSource, RemoteObject
 
@@ -47,19 +46,14 @@ class RemoteFile(io.RawIOBase):
     ----------
     source
         Where the bytes come from.
-    size
-        Length of the file.
     patience
         Seconds to go on trying a failing request.
-    twice
-        Fetch all bytes until two fetches agree.
     """
 
-    def __init__(self, source: Source, size: int, patience: float, twice: bool = False) -> None:
+    def __init__(self, source: Source, patience: float) -> None:
         self.source = source
-        self.size = size
+        self.size = source.size
         self.patience = patience
-        self.twice = twice
         self.position = 0
         self.blocks: dict[int, bytes] = {}
 
@@ -104,13 +98,10 @@ class RemoteFile(io.RawIOBase):
         return self.blocks[index]
 
     def _fetch(self, start: int, length: int) -> bytes:
-        def read() -> bytes:
-            data = b"".join(self.source.read(start, length))
-            if self.twice and data != b"".join(self.source.read(start, length)):
-                raise Interruption("two fetches of the same bytes differ")
-            return data
-
-        return persist(read, Patience(self.patience, self.source.label))
+        return persist(
+            lambda: b"".join(self.source.read(start, length)),
+            Patience(self.patience, self.source.label),
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +158,7 @@ def image_layout(dataset: h5py.Dataset, label: str, size: int) -> Layout:
         and offset + dataset.size <= size
     )
     if not fits:
-        raise InputError(
+        raise NoRanges(
             f"{label}:{dataset.name}",
             found=found,
             expected="contiguous uint8 images of shape (n, height, width, 3)",
@@ -224,9 +215,8 @@ def download_stimuli_by_ranges(
     identical to those rows of the remote dataset. What an interrupted run left is used; a file
     with the same images of the same version is kept.
 
-    No checksum covers a range of an object. All ranges are of one version (its ETag), TLS
-    vouches for the bytes on the way, and without TLS each range is fetched until two fetches
-    agree (which doubles the bytes).
+    No checksum covers a range of an object. All ranges are of one version (its ETag), and TLS
+    vouches for the bytes on the way; a server of one's own without TLS has to be trusted.
 
     Parameters
     ----------
@@ -265,9 +255,8 @@ def download_stimuli_by_ranges(
     def conclude(data: Path) -> Record:
         return record_of(path, remote.label, data=data, table=record)
 
-    there = taken_back(path, lambda data: _holds(data, remote, nsd_id), conclude)
-    if there:
-        return there
+    if is_here(path, lambda data: _holds(data, remote, nsd_id)):
+        return conclude(path)
     origin = _read_layout(bucket, remote, dataset, nsd_id)
     identity = {"etag": remote.etag, "dataset": dataset, "nsd_id": nsd_id.tolist()}
     create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
@@ -275,14 +264,12 @@ def download_stimuli_by_ranges(
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
             target = image_layout(local[IMAGES], str(file.data), file.data.stat().st_size)
-        Fetch(
+        file.fetch(
             ObjectSource(bucket, remote),
-            file,
             image_parts(nsd_id, origin, target),
             workers=bucket.workers,
             patience=bucket.patience,
-            twice=not bucket.encrypted,
-        ).run()
+        )
         concluded = conclude(file.data)
         file.commit()
     return concluded
@@ -295,9 +282,7 @@ def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Lay
 
 def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
-    stream = RemoteFile(
-        ObjectSource(bucket, remote), remote.size, bucket.patience, twice=not bucket.encrypted
-    )
+    stream = RemoteFile(ObjectSource(bucket, remote), bucket.patience)
     try:
         file = h5py.File(stream, "r")
     except OSError as error:
@@ -315,7 +300,7 @@ def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.nda
         first = int(nsd_id[0])
         stream.seek(layout.offset + first * layout.image_bytes)
         if stream.read(layout.image_bytes) != images[first].tobytes():
-            raise InputError(
+            raise NoRanges(
                 remote.label,
                 found=f"other bytes for nsd_id {first} than HDF5 reads",
                 expected=f"images from byte {layout.offset} on",
