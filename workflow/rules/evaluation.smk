@@ -149,11 +149,12 @@ rule floors_evaluation:
 rule metrics:
     """Means, intervals, contrasts and retrieval curves, per subject and pooled; the paper's table."""
     input:
-        expand(
+        scores=expand(
             "results/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
             system=[*RUN.titles, *RUN.floor_titles, *RUN.oracle_titles],
         ),
+        responses=expand("results/{subject}/betas/test.h5", subject=SUBJECTS),
     output:
         long="results/tables/metrics.tsv",
         markdown="results/tables/metrics.md",
@@ -176,6 +177,7 @@ rule metrics:
         cfg=settings("evaluation.bootstrap", "nsd.source", "seed"),
         metrics=METRICS,
         contrasts=RUN.contrasts,
+        subjects=SUBJECTS,
         systems=RUN.titles,
         floors=RUN.floor_titles,
         ceilings=RUN.oracle_titles,
