@@ -104,10 +104,10 @@ def test_only_a_share_of_the_bytes_travels_over_tls(server, tmp_path, monkeypatc
         assert wanted < proxy.sent < 0.5 * BETAS.nbytes
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long"])
-def test_faults_do_not_show(proxy, few_at_a_time, fault):
-    proxy.faults.extend([fault, "ok", fault, *["ok"] * 10, fault, "ok", fault, "ok", fault])
-    assert_right(fetch(bucket(proxy.url, timeout=1.0 if fault == "stall" else 30.0)))
+def test_faults_do_not_show(proxy, few_at_a_time):
+    proxy.faults.extend(["cut", "ok", "short", "reset", "slowdown", "long", *["ok"] * 3, "cut"])
+    proxy.faults.extend(["short", "ok", "slowdown", "long", "reset"])
+    assert_right(fetch(bucket(proxy.url)))
     assert not proxy.faults
 
 

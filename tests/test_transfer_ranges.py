@@ -93,11 +93,10 @@ def test_only_the_bytes_of_the_images_travel_over_tls(server, tmp_path, monkeypa
     assert_same_images(tmp_path / "stimuli.h5", SEEN)
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long"])
-def test_faults_do_not_show(proxy, tmp_path, fault):
-    proxy.faults.extend([fault, "ok", fault, *["ok"] * 4, fault, "ok", fault, "ok", "ok", fault])
-    where = bucket(proxy.url, timeout=1.0 if fault == "stall" else 30.0)
-    download_stimuli_by_ranges(where, KEY, SEEN, tmp_path / "stimuli.h5")
+def test_faults_do_not_show(proxy, tmp_path):
+    proxy.faults.extend(["cut", "ok", "short", "reset", "slowdown", "long", *["ok"] * 3, "cut"])
+    proxy.faults.extend(["short", "ok", "slowdown", "long", "reset"])
+    download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN, tmp_path / "stimuli.h5")
     assert not proxy.faults
     assert_same_images(tmp_path / "stimuli.h5", SEEN)
 
@@ -185,8 +184,11 @@ def test_bad_requests_are_named(server, tmp_path):
         download_stimuli_by_ranges(bucket(server.url), KEY, [4, 3, 4], path)
     with pytest.raises(InputError, match="at least one image"):
         download_stimuli_by_ranges(bucket(server.url), KEY, np.array([], dtype=int), path)
-    with pytest.raises(InputError, match=r"before.*'absent'"):
-        download_stimuli_by_ranges(bucket(server.url), KEY, [1], path, dataset="absent")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["before"] = np.arange(10)
+    server.put("other", (tmp_path / "other.h5").read_bytes())
+    with pytest.raises(InputError, match=r"before.*'imgBrick'"):
+        download_stimuli_by_ranges(bucket(server.url), "other", [1], path)
     server.put("text", b"this is not HDF5" * 1000)
     with pytest.raises(InputError, match="no HDF5"):
         download_stimuli_by_ranges(bucket(server.url), "text", [1], path)

@@ -364,9 +364,9 @@ def voxels_used(responses: Mapping[str, str | Path]) -> str:
             reasons = [int(n) for name, n in file.attrs.items() if name.startswith("excluded_")]
         counts.append(f"{subject} {used:,} of {used + sum(reasons):,}")
     return (
-        f"Voxels used: {', '.join(counts)}. Left out are those that do not vary within some session, "
-        "or fall below responses.min_ncsnr. Published pipelines keep all of nsdgeneral: 15,724 in "
-        "subject 1."
+        f"Voxels used: {', '.join(counts)}. Left out are those that do not vary within some "
+        "session, or fall below responses.min_ncsnr. Published pipelines keep all of nsdgeneral: "
+        "15,724 in subject 1."
     )
 
 

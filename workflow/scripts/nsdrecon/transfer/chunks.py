@@ -121,8 +121,6 @@ def read_voxels(
     voxel: np.ndarray,
     shape: tuple[int, int, int],
     n_trials: int,
-    *,
-    dataset: str = "betas",
 ) -> np.ndarray:
     """Betas of one session at some voxels, out of its remote HDF5 file.
 
@@ -141,8 +139,6 @@ def read_voxels(
         Shape (X, Y, Z) of the volume; that of the dataset is (n_trials, Z, Y, X).
     n_trials
         How many trials the session has by the experiment's design.
-    dataset
-        Name of the remote dataset.
 
     Returns
     -------
@@ -159,7 +155,7 @@ def read_voxels(
         If the network fails for longer than the patience lasts.
     """
     remote = ObjectSource(bucket, bucket.describe(key))
-    index, proof = _read_header(remote, bucket.patience, dataset, voxel, (*shape, n_trials))
+    index, proof = _read_header(remote, bucket.patience, voxel, (*shape, n_trials))
 
     def pieces(starts: np.ndarray, length: int) -> np.ndarray:
         return fetch_pieces(
@@ -290,7 +286,7 @@ class _Witness(RemoteFile):
 
 
 def _read_header(
-    remote: Source, patience: float, name: str, voxel: np.ndarray, expected: tuple[int, ...]
+    remote: Source, patience: float, voxel: np.ndarray, expected: tuple[int, ...]
 ) -> tuple[Index, np.ndarray]:
     """Where the index is; and the first voxel in all trials, as HDF5 reads it.
 
@@ -299,7 +295,7 @@ def _read_header(
     stream = _Witness(remote, patience)
     try:
         with h5py.File(stream, "r") as file:
-            betas = store.dataset(file, name)
+            betas = store.dataset(file, "betas")
             if (
                 betas.shape[::-1] != expected
                 or betas.dtype.kind != "i"
@@ -328,7 +324,7 @@ def _read_header(
     index = replace(index, root=root, level=level, node_bytes=node_bytes)
     if index.node.itemsize != node_bytes:
         raise index.refusal(f"nodes of {node_bytes} bytes")
-    logger.info("%s: %s of shape %s, index at byte %d", name, index.dtype, index.shape, root)
+    logger.info("%s of shape %s, index at byte %d", index.dtype, index.shape, root)
     return index, proof
 
 

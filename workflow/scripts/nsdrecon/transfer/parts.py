@@ -68,9 +68,6 @@ class Part:
     target: int
     length: int
 
-    def __str__(self) -> str:
-        return f"{self.length} bytes from {self.source}"
-
 
 class Source(Protocol):
     """Where the bytes of one version of a file come from.

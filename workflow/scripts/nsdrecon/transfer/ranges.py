@@ -206,7 +206,6 @@ def download_stimuli_by_ranges(
     nsd_id: Sequence[int] | np.ndarray,
     path: str | Path,
     *,
-    dataset: str = "imgBrick",
     record: str | Path | None = None,
 ) -> Record:
     """Fetch some images of the remote stimulus file into a local HDF5 file.
@@ -228,8 +227,6 @@ def download_stimuli_by_ranges(
         Shape (n,): the images, 0-based rows, in any order, each once.
     path
         The local file.
-    dataset
-        Name of the remote dataset.
     record
         Table to write the record to, before the file gets its name.
 
@@ -257,8 +254,8 @@ def download_stimuli_by_ranges(
 
     if is_here(path, lambda data: _holds(data, remote, nsd_id)):
         return conclude(path)
-    origin = _read_layout(bucket, remote, dataset, nsd_id)
-    identity = {"etag": remote.etag, "dataset": dataset, "nsd_id": nsd_id.tolist()}
+    origin = _read_layout(bucket, remote, nsd_id)
+    identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
     create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
     with PartialFile(path, identity, create) as file:
         # The lock on the file is ours, and HDF5's would be a second one.
@@ -275,12 +272,12 @@ def download_stimuli_by_ranges(
     return concluded
 
 
-def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Layout:
+def remote_layout(bucket: Bucket, key: str) -> Layout:
     """Where the images of the remote stimulus file lie; errors as `download_stimuli_by_ranges`."""
-    return _read_layout(bucket, bucket.describe(key), dataset, np.array([0]))
+    return _read_layout(bucket, bucket.describe(key), np.array([0]))
 
 
-def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.ndarray) -> Layout:
+def _read_layout(bucket: Bucket, remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
     stream = RemoteFile(ObjectSource(bucket, remote), bucket.patience)
     try:
@@ -288,7 +285,7 @@ def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.nda
     except OSError as error:
         raise InputError(remote.label, found=f"no HDF5 ({error})", expected="HDF5") from error
     with file:
-        images = store.dataset(file, name)
+        images = store.dataset(file, "imgBrick")
         layout = image_layout(images, remote.label, remote.size)
         outside = nsd_id[nsd_id >= layout.shape[0]]
         if len(outside):
