@@ -33,7 +33,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(https, "PART_SIZE", 70_000)
-    monkeypatch.setattr(https, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -304,7 +304,7 @@ def test_refusal_fails_at_once(proxy, tmp_path, monkeypatch, anonymous, remedy):
 
 
 def test_unreachable_server_fails_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(s3, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
     with pytest.raises(TransferError, match=f"{KEY}.*nothing arrived"):
         download_s3(bucket("http://127.0.0.1:9"), KEY, tmp_path / "file")
 

@@ -20,7 +20,6 @@ from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
     NoRanges,
-    Patience,
     TransferError,
     Unreachable,
     body,
@@ -37,7 +36,6 @@ T = TypeVar("T")
 WORKERS = 4
 PATIENCE = 300.0
 TIMEOUT = 30.0
-UNREACHABLE_PATIENCE = 20.0
 PART_SIZE = 16 << 20
 CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 
@@ -68,10 +66,7 @@ class WebFile:
         self.label = url
         self.session = requests.Session()
         self.session.mount("https://", HTTPAdapter(pool_maxsize=WORKERS))
-        unreachable = min(patience, UNREACHABLE_PATIENCE)
-        self.size, self.etag = persist(
-            self._probe, Patience(patience, url, unreachable=unreachable)
-        )
+        self.size, self.etag = persist(self._probe, patience, url)
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""

@@ -37,6 +37,7 @@ T = TypeVar("T")
 CHUNK = 1 << 18
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
+UNREACHABLE_PATIENCE = 20.0
 ENTRY = re.compile(r"(\d+) (\d+) (\d+) ([0-9a-f]{32})")
 VERIFIERS = 4
 
@@ -242,8 +243,9 @@ class Patience:
         self.pause = min(2 * self.pause, LONGEST_PAUSE)
 
 
-def persist(call: Callable[[], T], patience: Patience) -> T:
+def persist(call: Callable[[], T], seconds: float, label: str) -> T:
     """The result of a call, made again after every `Interruption` while the patience lasts."""
+    patience = Patience(seconds, label, unreachable=UNREACHABLE_PATIENCE)
     while True:
         try:
             return call()

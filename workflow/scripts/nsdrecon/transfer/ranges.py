@@ -25,7 +25,6 @@ from nsdrecon.transfer.parts import (
     NoRanges,
     Part,
     PartialFile,
-    Patience,
     Source,
     is_here,
     persist,
@@ -98,10 +97,10 @@ class RemoteFile(io.RawIOBase):
         return self.blocks[index]
 
     def _fetch(self, start: int, length: int) -> bytes:
-        return persist(
-            lambda: b"".join(self.source.read(start, length)),
-            Patience(self.patience, self.source.label),
-        )
+        def read() -> bytes:
+            return b"".join(self.source.read(start, length))
+
+        return persist(read, self.patience, self.source.label)
 
 
 @dataclass(frozen=True)

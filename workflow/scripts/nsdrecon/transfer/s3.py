@@ -37,7 +37,6 @@ from nsdrecon.transfer.parts import (
     Interruption,
     NoRanges,
     PartialFile,
-    Patience,
     TransferError,
     Unreachable,
     body,
@@ -54,7 +53,6 @@ REGION = "us-east-2"
 WORKERS = 10
 PATIENCE = 300.0
 TIMEOUT = 30.0
-UNREACHABLE_PATIENCE = 20.0
 PART_SIZE = 8 << 20
 LARGEST_PART = 16 << 20
 MD5_ETAG = re.compile(r"[0-9a-f]{32}(-[1-9]\d*)?")
@@ -204,8 +202,7 @@ class Bucket:
             except FAULTS as error:
                 raise self.explain(key, self._with_code(key, error)) from error
 
-        label = f"s3://{self.name}/{key}"
-        return persist(ask, Patience(self.patience, label, unreachable=UNREACHABLE_PATIENCE))
+        return persist(ask, self.patience, f"s3://{self.name}/{key}")
 
     def _with_code(self, key: str, error: Exception) -> Exception:
         """The same refusal with its code: the answer to HEAD has no body, that to GET does."""
