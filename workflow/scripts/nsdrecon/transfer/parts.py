@@ -336,6 +336,8 @@ class PartialFile:
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
             raise disk_full(self.path, f"{free / 1e9:.3f} GB free", needed)
+        here = sum(part.length for part in parts) - needed
+        logger.info("%s: %.1f MB are here, %.1f MB to fetch", self.path, here / 1e6, needed / 1e6)
         fetch_parts(source, missing, self, workers=workers, patience=patience)
 
     def commit(self) -> None:
