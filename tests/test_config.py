@@ -30,6 +30,7 @@ def project(tmp_path_factory):
         ({"regression": {"rescale": "both"}}, "'both' is not one of"),
         ({"nsd": {"format": "nii.gz"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
         ({"nsd": {"keep_raw": True}}, "nsd.format: hdf5 and nsd.keep_raw: True"),
+        ({"nsd": {"s3": {"endpoint": "http://a:b@c"}}}, "http://c: found a name or a password"),
         ({"downloads": {"mirrors": {"vdvea": []}}}, "found vdvea; expected some of vdvae, alexnet"),
         ({"downloads": {"mirrors": {"vdvae": ["http://x"]}}}, "'http://x' does not match"),
         ({"evaluation": {"protocol": "mine"}}, "'mine' is not one of"),

@@ -3,6 +3,7 @@ import os
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES
+from nsdrecon.transfer.guards import require_https
 
 WEIGHTS = {".th", ".pt", ".pth", ".tar", ".safetensors"}
 DOWNLOADS = config["nsd"]["source"] == "s3"
@@ -20,6 +21,9 @@ if VOXELS_BY_RANGES and (config["nsd"]["format"] != "hdf5" or config["nsd"]["kee
         expected="hdf5, in which a voxel can be found, and no volumes to keep",
         remedy="Set nsd.format: hdf5 and nsd.keep_raw: false, or nsd.volumes: whole.",
     )
+
+if config["nsd"]["s3"]["endpoint"] is not None:
+    require_https(config["nsd"]["s3"]["endpoint"], own_server=True)
 
 if unknown := set(config["downloads"]["mirrors"]) - set(FILES):
     raise InputError(
