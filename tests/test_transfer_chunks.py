@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from nsdrecon.errors import InputError
 from nsdrecon.remote_sessions import read_remote_session
-from nsdrecon.transfer import chunks, parts, s3
+from nsdrecon.transfer import parts, s3
 from nsdrecon.transfer.chunks import coalesced, read_voxels
 from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket
@@ -186,9 +186,9 @@ def test_voxel_that_hdf5_reads_otherwise_is_noticed(tmp_path, monkeypatch):
     k, j, i = VOXELS.index[0, ::-1].tolist()
     with h5py.File(tmp_path / "session.h5") as file:
         first = file["betas"].id.get_chunk_info_by_coord((0, k, j, i)).byte_offset
-    memory = in_memory(content, monkeypatch)
-    remote, read = chunks.ObjectSource(), chunks.ObjectSource().read
-    times = []
+    memory = in_memory(content)
+    remote, times = memory.describe(KEY), []
+    read = remote.read
 
     def other_the_second_time(start: int, length: int) -> Iterator[bytes]:
         data = bytearray(b"".join(read(start, length)))
@@ -217,7 +217,7 @@ def test_voxel_that_hdf5_reads_otherwise_is_noticed(tmp_path, monkeypatch):
         (79, "chunks or nodes outside of the file"),  # a child
     ],
 )
-def test_damaged_index_is_noticed(tmp_path, monkeypatch, byte, found):
+def test_damaged_index_is_noticed(tmp_path, byte, found):
     content = bytearray(session(tmp_path))
     k, j, i = VOXELS.index[0, ::-1].tolist()
     with h5py.File(tmp_path / "session.h5") as file:
@@ -227,19 +227,18 @@ def test_damaged_index_is_noticed(tmp_path, monkeypatch, byte, found):
         if struct.pack("<Q", first) not in content[at.start() : at.start() + 3656]:
             content[at.start() + byte] ^= 0x83
     with pytest.raises(NoRanges, match=f"memory: found {found}"):
-        fetch(in_memory(bytes(content), monkeypatch))
+        fetch(in_memory(bytes(content)))
 
 
-def in_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def in_memory(content: bytes) -> SimpleNamespace:
     """A bucket with one object, without a server."""
 
     def read(start: int, length: int) -> Iterator[bytes]:
         assert 0 <= start < start + length <= len(content)
         yield content[start : start + length]
 
-    source = SimpleNamespace(label="memory", size=len(content), etag="0", read=read)
-    monkeypatch.setattr(chunks, "ObjectSource", lambda *_: source)
-    return SimpleNamespace(describe=lambda key: None, workers=2, patience=1.0)
+    remote = SimpleNamespace(label="memory", size=len(content), etag="0", read=read)
+    return SimpleNamespace(describe=lambda key: remote, workers=2, patience=1.0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -274,7 +273,7 @@ def test_voxels_are_those_of_the_whole_file(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(coalesced.__kwdefaults__, "gap", 0)
         monkeypatch.setitem(coalesced.__kwdefaults__, "most", most)
-        memory = in_memory((folder / "s.h5").read_bytes(), monkeypatch)
+        memory = in_memory((folder / "s.h5").read_bytes())
         found = read_voxels(memory, "key", voxels.index, shape, n_trials)
     np.testing.assert_array_equal(found, betas.T[mask].T)
 

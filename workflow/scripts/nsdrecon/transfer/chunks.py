@@ -20,7 +20,7 @@ from nsdrecon import store
 from nsdrecon.errors import InputError
 from nsdrecon.transfer.parts import NoRanges, Part, Source, fetch_parts
 from nsdrecon.transfer.ranges import RemoteFile
-from nsdrecon.transfer.s3 import Bucket, ObjectSource
+from nsdrecon.transfer.s3 import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def read_voxels(
     TransferError
         If the network fails for longer than the patience lasts.
     """
-    remote = ObjectSource(bucket, bucket.describe(key))
+    remote = bucket.describe(key)
     index, proof = _read_header(remote, bucket.patience, voxel, (*shape, n_trials))
 
     def pieces(starts: np.ndarray, length: int) -> np.ndarray:

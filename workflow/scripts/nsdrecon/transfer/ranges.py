@@ -29,7 +29,7 @@ from nsdrecon.transfer.parts import (
     is_here,
     persist,
 )
-from nsdrecon.transfer.s3 import Bucket, ObjectSource, RemoteObject
+from nsdrecon.transfer.s3 import Bucket, RemoteObject
 
 logger = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ def download_stimuli_by_ranges(
 
     if is_here(path, lambda data: _holds(data, remote, nsd_id)):
         return conclude(path)
-    origin = _read_layout(bucket, remote, nsd_id)
+    origin = _read_layout(remote, nsd_id)
     identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
     create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
     with PartialFile(path, identity, create) as file:
@@ -261,7 +261,7 @@ def download_stimuli_by_ranges(
         with h5py.File(file.data, "r", locking=False) as local:
             target = image_layout(local[IMAGES], str(file.data), file.data.stat().st_size)
         file.fetch(
-            ObjectSource(bucket, remote),
+            remote,
             image_parts(nsd_id, origin, target),
             workers=bucket.workers,
             patience=bucket.patience,
@@ -273,12 +273,12 @@ def download_stimuli_by_ranges(
 
 def remote_layout(bucket: Bucket, key: str) -> Layout:
     """Where the images of the remote stimulus file lie; errors as `download_stimuli_by_ranges`."""
-    return _read_layout(bucket, bucket.describe(key), np.array([0]))
+    return _read_layout(bucket.describe(key), np.array([0]))
 
 
-def _read_layout(bucket: Bucket, remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
+def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
-    stream = RemoteFile(ObjectSource(bucket, remote), bucket.patience)
+    stream = RemoteFile(remote, remote.bucket.patience)
     try:
         file = h5py.File(stream, "r")
     except OSError as error:

@@ -64,7 +64,7 @@ TRANSIENT_CODES = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingExcept
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """An object of a bucket, as it is now.
+    """An object of a bucket, as it is now (`parts.Source`).
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class RemoteObject:
         encrypted with keys of one's own.
     """
 
-    bucket: str
+    bucket: Bucket
     key: str
     size: int
     etag: str
@@ -88,7 +88,27 @@ class RemoteObject:
     @property
     def label(self) -> str:
         """``s3://bucket/key``."""
-        return f"s3://{self.bucket}/{self.key}"
+        return f"s3://{self.bucket.name}/{self.key}"
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
+        wanted = range_header(self, start, length)
+        arguments = {"Range": wanted} if wanted else {}
+        try:
+            answer = self.bucket.client.get_object(
+                Bucket=self.bucket.name, Key=self.key, **arguments
+            )
+            with closing(answer["Body"]) as stream:
+                yield from body(
+                    self,
+                    start,
+                    length,
+                    etag=answer["ETag"].strip('"'),
+                    content_range=answer.get("ContentRange"),
+                    read=stream.read,
+                )
+        except FAULTS as error:
+            raise self.bucket.explain(self.key, error, part=bool(wanted)) from error
 
 
 class Bucket:
@@ -178,7 +198,7 @@ class Bucket:
             kind = self._part_kind(key, size, int(etag[33:])) if "-" in etag else "md5"
         if kind is None:
             logger.warning("s3://%s/%s: its ETag %s is not a checksum", self.name, key, etag)
-        return RemoteObject(self.name, key, size, etag, kind and f"{kind}:{etag}")
+        return RemoteObject(self, key, size, etag, kind and f"{kind}:{etag}")
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Bytes of each object, by key; errors as for `describe`."""
@@ -305,35 +325,6 @@ def nsd_bucket(settings: Mapping[str, object], workers: int = WORKERS) -> Bucket
     return Bucket(server.pop("bucket"), **server, workers=workers)
 
 
-class ObjectSource:
-    """The bytes of one version of an object (`parts.Source`)."""
-
-    def __init__(self, bucket: Bucket, remote: RemoteObject) -> None:
-        self.bucket = bucket
-        self.remote = remote
-        self.label, self.size, self.etag = remote.label, remote.size, remote.etag
-
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
-        wanted = range_header(self, start, length)
-        arguments = {"Range": wanted} if wanted else {}
-        try:
-            answer = self.bucket.client.get_object(
-                Bucket=self.remote.bucket, Key=self.remote.key, **arguments
-            )
-            with closing(answer["Body"]) as stream:
-                yield from body(
-                    self,
-                    start,
-                    length,
-                    etag=answer["ETag"].strip('"'),
-                    content_range=answer.get("ContentRange"),
-                    read=stream.read,
-                )
-        except FAULTS as error:
-            raise self.bucket.explain(self.remote.key, error, part=bool(wanted)) from error
-
-
 def download_s3(
     bucket: Bucket, key: str, path: str | Path, *, record: str | Path | None = None
 ) -> Record:
@@ -384,7 +375,7 @@ def download_s3(
         return _is_whole(file.data, remote)
 
     return fetch_file(
-        ObjectSource(bucket, remote),
+        remote,
         path,
         parts,
         identity={"size": remote.size, "etag": remote.etag, "part_size": part_size},
