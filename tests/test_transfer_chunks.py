@@ -237,8 +237,9 @@ def in_memory(content: bytes) -> SimpleNamespace:
         assert 0 <= start < start + length <= len(content)
         yield content[start : start + length]
 
-    remote = SimpleNamespace(label="memory", size=len(content), etag="0", read=read)
-    return SimpleNamespace(describe=lambda key: remote, workers=2, patience=1.0)
+    settings = {"label": "memory", "etag": "0", "workers": 2, "patience": 1.0}
+    remote = SimpleNamespace(**settings, size=len(content), read=read)
+    return SimpleNamespace(describe=lambda key: remote)
 
 
 @settings(max_examples=60, deadline=None)

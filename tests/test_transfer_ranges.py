@@ -197,7 +197,7 @@ def test_bad_requests_are_named(server, tmp_path):
 class Memory:
     """A source in memory."""
 
-    label = "memory"
+    label, patience = "memory", 1.0
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -212,7 +212,7 @@ class Memory:
 @given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 40_000)), max_size=6))
 def test_remote_file_reads_like_a_file(reads):
     data = np.random.default_rng(3).bytes(50_000)
-    remote, local = RemoteFile(Memory(data), 1.0), io.BytesIO(data)
+    remote, local = RemoteFile(Memory(data)), io.BytesIO(data)
     assert remote.seek(0, io.SEEK_END) == len(data)
     for position, length in reads:
         assert remote.seek(position) == local.seek(position)

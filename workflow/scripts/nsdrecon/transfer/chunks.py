@@ -155,26 +155,20 @@ def read_voxels(
         If the network fails for longer than the patience lasts.
     """
     remote = bucket.describe(key)
-    index, proof = _read_header(remote, bucket.patience, voxel, (*shape, n_trials))
-
-    def pieces(starts: np.ndarray, length: int) -> np.ndarray:
-        return fetch_pieces(
-            remote, starts, length, workers=bucket.workers, patience=bucket.patience
-        )
-
+    index, proof = _read_header(remote, voxel, (*shape, n_trials))
     zero = np.zeros((len(voxel), 1), np.int64)
     wanted = index.ranks(np.hstack([zero, voxel[:, ::-1], zero]))
     order = np.argsort(wanted)
     starts = np.array([index.root])
     for level in range(index.level, -1, -1):
-        nodes = pieces(starts, index.node_bytes).view(index.node)[:, 0]
+        nodes = fetch_pieces(remote, starts, index.node_bytes).view(index.node)[:, 0]
         ranks, starts = _children(index, nodes, starts, level, wanted[order])
     if not np.array_equal(np.sort(ranks), wanted[order]):
         missing = np.setdiff1d(wanted, ranks)
         raise index.refusal(f"no chunk for {len(missing)} of {len(wanted)} voxels, or several")
     betas = np.empty((n_trials, len(voxel)), np.int16)
-    chunks = pieces(starts[np.argsort(ranks)], index.chunk_bytes).view(index.dtype)
-    betas[:, order] = chunks.T
+    chunks = fetch_pieces(remote, starts[np.argsort(ranks)], index.chunk_bytes)
+    betas[:, order] = chunks.view(index.dtype).T
     if not np.array_equal(betas[:, 0], proof):
         raise index.refusal(f"other numbers for voxel {voxel[0].tolist()} than HDF5 reads")
     return betas
@@ -194,15 +188,13 @@ class _Memory:
         """Nothing to note: what is in memory is fetched in one go."""
 
 
-def fetch_pieces(
-    source: Source, starts: np.ndarray, length: int, *, workers: int, patience: float
-) -> np.ndarray:
+def fetch_pieces(source: Source, starts: np.ndarray, length: int) -> np.ndarray:
     """Pieces of equal length of a remote file, near ones in one request.
 
     Parameters
     ----------
-    source, workers, patience
-        As for `parts.fetch_parts`.
+    source
+        Where the bytes come from.
     starts
         Shape (n,): first byte of each piece, in any order.
     length
@@ -214,7 +206,7 @@ def fetch_pieces(
     """
     parts = coalesced(starts, length)
     memory = _Memory(sum(part.length for part in parts))
-    fetch_parts(source, parts, memory, workers=workers, patience=patience)
+    fetch_parts(source, parts, memory)
     first = np.array([part.source for part in parts])
     target = np.array([part.target for part in parts])
     run = np.searchsorted(first, starts, side="right") - 1
@@ -272,8 +264,8 @@ class _Witness(RemoteFile):
         First byte, level and length of each.
     """
 
-    def __init__(self, source: Source, patience: float) -> None:
-        super().__init__(source, patience)
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
         self.nodes: list[tuple[int, int, int]] = []
 
     def readinto(self, buffer: bytearray) -> int:
@@ -286,13 +278,13 @@ class _Witness(RemoteFile):
 
 
 def _read_header(
-    remote: Source, patience: float, voxel: np.ndarray, expected: tuple[int, ...]
+    remote: Source, voxel: np.ndarray, expected: tuple[int, ...]
 ) -> tuple[Index, np.ndarray]:
     """Where the index is; and the first voxel in all trials, as HDF5 reads it.
 
     HDF5 does not say where an index is, but reads its root before anything else of it.
     """
-    stream = _Witness(remote, patience)
+    stream = _Witness(remote)
     try:
         with h5py.File(stream, "r") as file:
             betas = store.dataset(file, "betas")

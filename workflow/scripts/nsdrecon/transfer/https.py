@@ -63,7 +63,7 @@ class WebFile:
 
     def __init__(self, url: str, patience: float = PATIENCE) -> None:
         require_https(url)
-        self.label = url
+        self.label, self.workers, self.patience = url, WORKERS, patience
         self.session = requests.Session()
         self.session.mount("https://", HTTPAdapter(pool_maxsize=WORKERS))
         self.size, self.etag = persist(self._probe, patience, url)
@@ -212,8 +212,6 @@ def download_https(
             checksum=known,
             intact=lambda file: is_whole(file.data),
             conclude=lambda data: record_of(path, url, computed, data=data, table=record),
-            workers=WORKERS,
-            patience=patience,
         )
 
     return _first(urls, fetch, path, f"{urls[0].rpartition('/')[2]}, {known}")

@@ -81,11 +81,17 @@ class Source(Protocol):
         Its length.
     etag
         What its server calls this version; None if it says nothing.
+    workers
+        Concurrent requests.
+    patience
+        Seconds without any byte after which a part is given up.
     """
 
     label: str
     size: int
     etag: str | None
+    workers: int
+    patience: float
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Exactly the bytes from ``start``, in chunks.
@@ -321,9 +327,7 @@ class PartialFile:
             journal.write(_entry(part, md5))
             self.md5[part] = md5
 
-    def fetch(
-        self, source: Source, parts: Sequence[Part], *, workers: int, patience: float
-    ) -> None:
+    def fetch(self, source: Source, parts: Sequence[Part]) -> None:
         """Fetch those of some parts that are not here; errors as for `fetch_parts`.
 
         Raises
@@ -338,7 +342,7 @@ class PartialFile:
             raise disk_full(self.path, f"{free / 1e9:.3f} GB free", needed)
         here = sum(part.length for part in parts) - needed
         logger.info("%s: %.1f MB are here, %.1f MB to fetch", self.path, here / 1e6, needed / 1e6)
-        fetch_parts(source, missing, self, workers=workers, patience=patience)
+        fetch_parts(source, missing, self)
 
     def commit(self) -> None:
         """Give the file its final name.
@@ -464,9 +468,7 @@ def disk_full(path: Path, found: str, needed: int | None = None) -> InputError:
     )
 
 
-def fetch_parts(
-    source: Source, parts: Sequence[Part], sink: Sink, *, workers: int, patience: float
-) -> None:
+def fetch_parts(source: Source, parts: Sequence[Part], sink: Sink) -> None:
     """Fetch parts concurrently; one bar counts their bytes.
 
     Parameters
@@ -477,10 +479,6 @@ def fetch_parts(
         What is to be fetched.
     sink
         Where it goes.
-    workers
-        Concurrent requests.
-    patience
-        Seconds without any byte after which a part is given up.
 
     Raises
     ------
@@ -498,11 +496,8 @@ def fetch_parts(
         with lock:
             bar.update(n)
 
-    with bar, ThreadPoolExecutor(workers) as pool:
-        futures = [
-            pool.submit(_fetch, source, part, sink, Patience(patience, source.label, stop), arrived)
-            for part in parts
-        ]
+    with bar, ThreadPoolExecutor(source.workers) as pool:
+        futures = [pool.submit(_fetch, source, part, sink, stop, arrived) for part in parts]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -514,16 +509,20 @@ def fetch_parts(
 
 
 def _fetch(
-    source: Source, part: Part, sink: Sink, patience: Patience, arrived: Callable[[int], None]
+    source: Source,
+    part: Part,
+    sink: Sink,
+    stop: threading.Event,
+    arrived: Callable[[int], None],
 ) -> None:
     """Fetch a part, continuing it where it breaks off."""
-    got, md5 = 0, new_md5()
+    got, md5, patience = 0, new_md5(), Patience(source.patience, source.label, stop)
     while got < part.length:
-        if patience.stop.is_set():  # another part failed: nobody waits for this one
+        if stop.is_set():  # another part failed: nobody waits for this one
             return
         try:
             for chunk in source.read(part.source + got, part.length - got):
-                if patience.stop.is_set():
+                if stop.is_set():
                     return
                 sink.write(part.target + got, chunk)
                 md5.update(chunk)
@@ -544,14 +543,12 @@ def fetch_file(
     checksum: str | None,
     intact: Callable[[PartialFile], bool],
     conclude: Callable[[Path], T],
-    workers: int,
-    patience: float,
 ) -> T:
     """Fetch a whole file and give it its name if it is intact.
 
     Parameters
     ----------
-    source, parts, workers, patience
+    source, parts
         As for `fetch_parts`; a server without ranges is asked for all of the file at once.
     path, identity
         As for `PartialFile`.
@@ -575,11 +572,10 @@ def fetch_file(
     """
     with PartialFile(path, identity, lambda data: os.truncate(data, source.size)) as file:
         try:
-            file.fetch(source, parts, workers=workers, patience=patience)
+            file.fetch(source, parts)
         except NoRanges as refusal:
             logger.warning("%s It is fetched in one piece.", refusal)
-            whole = split(source.size, source.size)
-            file.fetch(source, whole, workers=workers, patience=patience)
+            file.fetch(source, split(source.size, source.size))
         if not intact(file):
             file.discard()
             raise InputError(

@@ -45,14 +45,11 @@ class RemoteFile(io.RawIOBase):
     ----------
     source
         Where the bytes come from.
-    patience
-        Seconds to go on trying a failing request.
     """
 
-    def __init__(self, source: Source, patience: float) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.size = source.size
-        self.patience = patience
         self.position = 0
         self.blocks: dict[int, bytes] = {}
 
@@ -63,10 +60,6 @@ class RemoteFile(io.RawIOBase):
     def seekable(self) -> bool:
         """Always."""
         return True
-
-    def tell(self) -> int:
-        """The position of the next read."""
-        return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move the position of the next read."""
@@ -100,7 +93,7 @@ class RemoteFile(io.RawIOBase):
         def read() -> bytes:
             return b"".join(self.source.read(start, length))
 
-        return persist(read, self.patience, self.source.label)
+        return persist(read, self.source.patience, self.source.label)
 
 
 @dataclass(frozen=True)
@@ -260,12 +253,7 @@ def download_stimuli_by_ranges(
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
             target = image_layout(local[IMAGES], str(file.data), file.data.stat().st_size)
-        file.fetch(
-            remote,
-            image_parts(nsd_id, origin, target),
-            workers=bucket.workers,
-            patience=bucket.patience,
-        )
+        file.fetch(remote, image_parts(nsd_id, origin, target))
         concluded = conclude(file.data)
         file.commit()
     return concluded
@@ -278,7 +266,7 @@ def remote_layout(bucket: Bucket, key: str) -> Layout:
 
 def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
-    stream = RemoteFile(remote, remote.bucket.patience)
+    stream = RemoteFile(remote)
     try:
         file = h5py.File(stream, "r")
     except OSError as error:

@@ -90,6 +90,16 @@ class RemoteObject:
         """``s3://bucket/key``."""
         return f"s3://{self.bucket.name}/{self.key}"
 
+    @property
+    def workers(self) -> int:
+        """Concurrent requests."""
+        return self.bucket.workers
+
+    @property
+    def patience(self) -> float:
+        """Seconds without any byte after which a transfer is given up."""
+        return self.bucket.patience
+
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
         wanted = range_header(self, start, length)
@@ -382,8 +392,6 @@ def download_s3(
         checksum=remote.checksum,
         intact=intact,
         conclude=conclude,
-        workers=bucket.workers,
-        patience=bucket.patience,
     )
 
 
