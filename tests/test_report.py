@@ -130,9 +130,8 @@ def test_latex_table(tmp_path):
 
 
 def test_voxels_used_stand_beside_those_of_published_pipelines(tmp_path):
-    counts = {"excluded_constant": 1, "excluded_low_ncsnr": 24, "n_sessions": 3}
     voxels = {"voxel": np.zeros((1200, 3), np.int32)}
-    write_arrays(tmp_path / "test.h5", np.arange(1200), voxels, counts)
+    write_arrays(tmp_path / "test.h5", np.arange(1200), voxels, {"voxels_in_mask": 1225})
     text = voxels_used({"subj01": tmp_path / "test.h5"})
     assert text.startswith("Voxels used: subj01 1,200 of 1,225. Left out")
     assert text.endswith("15,724 in subject 1.")

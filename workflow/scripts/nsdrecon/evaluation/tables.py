@@ -360,9 +360,8 @@ def voxels_used(responses: Mapping[str, str | Path]) -> str:
     counts = []
     for subject, path in responses.items():
         with open_h5(path) as file:
-            used = len(dataset(file, "voxel"))
-            reasons = [int(n) for name, n in file.attrs.items() if name.startswith("excluded_")]
-        counts.append(f"{subject} {used:,} of {used + sum(reasons):,}")
+            used, of = len(dataset(file, "voxel")), file.attrs["voxels_in_mask"]
+        counts.append(f"{subject} {used:,} of {of:,}")
     return (
         f"Voxels used: {', '.join(counts)}. Left out are those that do not vary within some "
         "session, or fall below responses.min_ncsnr. Published pipelines keep all of nsdgeneral: "
