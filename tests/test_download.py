@@ -145,7 +145,7 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
     betas = [name for name in RESULTS if "/betas/" in name]
     done = run(project, *betas, "preflight", config=config)
     assert done.returncode == 0, done.stderr
-    assert "is an estimate (3 times them)" in done.stderr
+    assert "is an estimate (2 times them)" in done.stderr
     assert "whole volume" not in done.stderr
     assert_same(simulated, project, betas)
     (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")

@@ -38,7 +38,7 @@ def test_sizes_come_from_the_bucket_and_what_is_removed_is_not_stored(tmp_path):
         Planned("all subjects", "resources/nsd/plan/design", 10, 10),
         Planned("all subjects", "test.h5", 3 * 72, 3 * 72),
         Planned("subj01", "voxels.h5", 1000, 50),
-        Planned("subj01", "ranges.h5", 300, 100),
+        Planned("subj01", "ranges.h5", 200, 100),
     ]
 
 

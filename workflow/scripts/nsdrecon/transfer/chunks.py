@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 # the delay of the network, which many requests at a time hide.
 WORKERS = 32
 GAP = 1 << 16
-MOST_REQUESTS = 400
+MOST_REQUESTS = 1000
 LONGEST_RANGE = 1 << 20
 # Bytes that travel for a byte of NSD's voxels.
-OVERHEAD = 3
+OVERHEAD = 2
 SIGNATURE = b"TREE"
 CHUNK_NODE = 1
 
