@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-import pytest
 
-from nsdrecon.transfer import chunks
-
-
-def in_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A bucket whose voxels can be fetched like those of a remote session file."""
-    remote = SimpleNamespace(label="memory", size=len(content), etag="0")
+def in_memory(content: bytes) -> SimpleNamespace:
+    """A bucket whose object can be read by ranges."""
 
     def read(start: int, length: int) -> Iterator[bytes]:
         assert 0 <= start < start + length <= len(content)
         yield content[start : start + length]
 
-    source = SimpleNamespace(label="memory", read=read)
-    monkeypatch.setattr(chunks, "ObjectSource", lambda *_: source)
-    return SimpleNamespace(
-        describe=lambda key: remote, workers=2, patience=1.0, encrypted=True, name="memory"
-    )
+    settings = {"label": "memory", "etag": "0", "workers": 2, "patience": 1.0}
+    remote = SimpleNamespace(**settings, size=len(content), read=read)
+    return SimpleNamespace(describe=lambda key: remote)

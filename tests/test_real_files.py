@@ -41,7 +41,7 @@ from nsdrecon.metrics import NetworkMetric
 from nsdrecon.nsd import read_design, read_stimulus_table, trial_table
 from nsdrecon.stimuli import extract_stimuli
 from nsdrecon.store import read_array
-from nsdrecon.transfer.chunks import fetched_chunks
+from nsdrecon.transfer.chunks import read_voxels
 from nsdrecon.transfer.ranges import image_layout
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
@@ -78,7 +78,7 @@ def voxels(tmp_path, inside):
     return read_mask(write_volume(tmp_path / "nsdgeneral.nii.gz", inside))
 
 
-def test_betas_hdf5(tmp_path, monkeypatch, betas, inside, voxels):
+def test_betas_hdf5(tmp_path, betas, inside, voxels):
     """Superblock 0, a B-tree of version 1 with nodes for 64 chunks, a chunk a voxel, no filter."""
     path = write_betas_hdf5(tmp_path / "betas_session01.hdf5", betas)
     content = path.read_bytes()
@@ -88,9 +88,8 @@ def test_betas_hdf5(tmp_path, monkeypatch, betas, inside, voxels):
     assert len(content) == HEADER_BYTES + n_nodes * NODE_BYTES + betas.nbytes
     expected = betas[inside > 0].T
     np.testing.assert_array_equal(read_session(path, voxels, N_TRIALS), expected)
-    bucket, copy = in_memory(content, monkeypatch), tmp_path / "01.hdf5"
-    with fetched_chunks(bucket, "key", voxels.index, SHAPE, copy) as fetched:
-        np.testing.assert_array_equal(read_session(fetched, voxels, N_TRIALS), expected)
+    by_ranges = read_voxels(in_memory(content), "key", voxels.index, SHAPE, N_TRIALS)
+    np.testing.assert_array_equal(by_ranges, expected)
 
 
 def test_betas_nifti(tmp_path, betas, inside, voxels):
@@ -377,8 +376,8 @@ def assert_same_model(found: Backbone, expected: Backbone, scale: float) -> None
             assert model.spec.image_size == expected.spec.image_size
         for name, value in expected.unconditional.items():
             torch.testing.assert_close(found.unconditional[name], value)
-        context = expected.context(expected.unconditional)
-        predictions = [model.predict(noise, 500, context) for model in (found, expected)]
+        condition = expected.condition(expected.unconditional)
+        predictions = [model.predict(noise, 500, condition) for model in (found, expected)]
         torch.testing.assert_close(*predictions)
         latents = [model.encode(images) / model.spec.latent_scale for model in (found, expected)]
         torch.testing.assert_close(*latents)
