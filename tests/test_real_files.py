@@ -377,8 +377,8 @@ def assert_same_model(found: Backbone, expected: Backbone, scale: float) -> None
             assert model.spec.image_size == expected.spec.image_size
         for name, value in expected.unconditional.items():
             torch.testing.assert_close(found.unconditional[name], value)
-        context = expected.context(expected.unconditional)
-        predictions = [model.predict(noise, 500, context) for model in (found, expected)]
+        condition = expected.condition(expected.unconditional)
+        predictions = [model.predict(noise, 500, condition) for model in (found, expected)]
         torch.testing.assert_close(*predictions)
         latents = [model.encode(images) / model.spec.latent_scale for model in (found, expected)]
         torch.testing.assert_close(*latents)
