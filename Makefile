@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 
-.PHONY: setup demo plan test readme lint bench lock demo-models clean
+.PHONY: setup demo plan test readme lint bench rehearsal lock demo-models clean
 
 setup: $(VENV)/.installed
 
@@ -41,6 +41,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# config/config.yaml at its true sizes with random weights and simulated data: 60 GB of disk.
+rehearsal: setup
+	$(BIN)/python -m benchmarks.rehearsal --cores $(CORES)
 
 demo-models: setup
 	$(BIN)/python -m workflow.demo_models.training

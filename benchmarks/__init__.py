@@ -48,12 +48,15 @@ def full_config(changes: Mapping[str, Mapping[str, object]] | None = None) -> di
     """The configuration of a full run, complete, with some settings of its sections changed."""
     import yaml
 
-    from nsdrecon.settings import complete_settings
+    from nsdrecon.settings import complete_settings, read_schema
+    from nsdrecon.systems import registry
 
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     for section, values in (changes or {}).items():
         config[section].update(values)
-    complete_settings(config, ROOT / "workflow/schemas/config.schema.yaml")
+    complete_settings(
+        config, read_schema(ROOT / "workflow/schemas/config.schema.yaml", registry([]))
+    )
     return config
 
 

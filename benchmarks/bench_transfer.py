@@ -39,7 +39,7 @@ from botocore.config import Config
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
 
-from nsdrecon.betas import extract_session  # noqa: E402
+from nsdrecon.betas import store_session  # noqa: E402
 from nsdrecon.layout import VOXELS  # noqa: E402
 from nsdrecon.logs import peak_memory_mb  # noqa: E402
 from nsdrecon.simulate.anatomy import Anatomy  # noqa: E402
@@ -90,9 +90,8 @@ def voxels(url: str, path: Path) -> None:
     table = pd.DataFrame({"session": 1, "trial": trials, "nsd_id": trials})
     bucket = Bucket(BUCKET, endpoint=url, workers=chunks.WORKERS)
     wanted = read_mask(mask)
-    copy = path.with_suffix(".hdf5")
-    with chunks.fetched_chunks(bucket, HDF5, wanted.index, wanted.shape, copy) as betas:
-        extract_session(betas, mask, table, "subj01", 1, path)
+    betas = chunks.read_voxels(bucket, HDF5, wanted.index, wanted.shape, N_TRIALS)
+    store_session(betas, wanted, table, "subj01", 1, path)
 
 
 WAYS = {way.__name__: way for way in (bare_boto3, ours, by_ranges, volume, voxels)}

@@ -54,6 +54,9 @@ def write_versatile_diffusion(folder: Path) -> Path:
     UNetFlatConditionModel(
         **_unet_arguments()
         | {
+            "sample_size": None,
+            "in_channels": (WIDTH, 1, 1),
+            "out_channels": (WIDTH, 1, 1),
             "down_block_types": ("CrossAttnDownBlockFlat", "DownBlockFlat"),
             "up_block_types": ("UpBlockFlat", "CrossAttnUpBlockFlat"),
             "mid_block_type": "UNetMidBlockFlatCrossAttn",

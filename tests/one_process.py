@@ -7,13 +7,25 @@ all of a run's time. Nothing is removed: temporary files stay.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from workflow_runs import environment, write_overlays
+from workflow_runs import write_overlays
+
+# Loaded once; each run is a fork of the process that has them. Nothing of the project is among
+# them, since every run has its own project's code.
+_LIBRARIES = [
+    "diffusers.pipelines.deprecated.versatile_diffusion.modeling_text_unet",
+    "nibabel",
+    "pandas",
+    "scipy.io",
+    "sklearn.cluster",
+    "snakemake.api",
+    "transformers.models.clip.modeling_clip",
+]
 
 
 def run_jobs(project: Path, *targets: str, overlays: tuple[dict | str, ...]) -> None:
@@ -22,16 +34,21 @@ def run_jobs(project: Path, *targets: str, overlays: tuple[dict | str, ...]) -> 
     As in Snakemake, jobs whose files are there and no older than what they are made from do not
     run.
     """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LIBRARIES)
     paths = write_overlays(project, overlays)
-    command = [sys.executable, __file__, *paths, "--", *targets]
-    done = subprocess.run(
-        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-6000:])
+    process = context.Process(target=_run_jobs, args=(project, paths, targets))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError((project / "jobs.log").read_text()[-6000:])
 
 
-def _main(configfiles: list[str], targets: list[str]) -> None:
+def _run_jobs(project: Path, configfiles: list[str], targets: tuple[str, ...]) -> None:
+    os.chdir(project)
+    with open("jobs.log", "w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     from snakemake.api import (
         ConfigSettings,
         DAGSettings,
@@ -71,8 +88,3 @@ def _run(job) -> None:
     )
     script = Path(str(job.rule.snakefile)).parent / job.rule.script
     runpy.run_path(str(script), init_globals={"snakemake": context})
-
-
-if __name__ == "__main__":
-    split = sys.argv.index("--")
-    _main(sys.argv[1:split], sys.argv[split + 1 :])

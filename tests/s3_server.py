@@ -142,6 +142,11 @@ class FaultProxy(ThreadingHTTPServer):
         ``stall``, ``slowdown``, ``short``, ``long``, ``flip``, ``ok``.
     always
         Fault for all of them once ``faults`` is empty.
+    answer, refuses_ranges, refuses_conditions
+        Status, headers and body to answer with: to all requests, to those for ranges, to those
+        with ``If-Match``.
+    ignores_ranges
+        Whether all of the object is sent in place of a range.
     sent, gets
         Bytes of bodies sent for such requests, and how many there were.
     headers
@@ -166,6 +171,7 @@ class FaultProxy(ThreadingHTTPServer):
         self.faults: deque[str] = deque()
         self.always = "ok"
         self.ignores_ranges = False
+        self.refuses_ranges = self.refuses_conditions = None
         self.answer: tuple[int, dict[str, str], bytes] | None = None
         self.sent = self.gets = 0
         self.headers: list[dict[str, str]] = []
@@ -204,8 +210,13 @@ class Handler(BaseHTTPRequestHandler):
         with proxy.lock:
             proxy.headers.append(dict(self.headers))
         time.sleep(proxy.delay)
-        if proxy.answer:
-            return self.reply(*proxy.answer)
+        refusal = (
+            proxy.answer
+            or ("Range" in self.headers and proxy.refuses_ranges)
+            or ("If-Match" in self.headers and proxy.refuses_conditions)
+        )
+        if refusal:
+            return self.reply(*refusal)
         status, headers, body = self.ask()
         if self.command == "HEAD" or status >= 300 or len(body) < 8:
             return self.reply(status, headers, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import scipy.io
 
 from nsdrecon.nsd import Design
 
+SLOPE = slice(112, 116)  # of a NIfTI header
 AFFINE = np.array([[1.8, 0, 0, -70], [0, 1.8, 0, -90], [0, 0, 1.8, -60], [0, 0, 0, 1.0]])
 
 
@@ -53,18 +55,23 @@ def write_volume(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) ->
 
 
 def write_betas_nifti(path: Path, betas: np.ndarray, dtype: str = "<i2") -> Path:
-    """Betas (X, Y, Z, trials) as ``.nii.gz`` with unit scaling."""
+    """Betas (X, Y, Z, trials) as NSD has them: a slope of 0, which means no scaling."""
     header = nib.Nifti1Header(endianness=dtype[0])
-    image = nib.Nifti1Image(betas.astype(dtype), AFFINE, header=header)
+    image = nib.Nifti1Image(betas.astype(dtype), None, header=header)
     image.header.set_data_dtype(dtype)
     image.header.set_slope_inter(1, 0)
-    nib.save(image, path)
+    image.set_qform(None, code=0)
+    image.set_sform(AFFINE, code=1)
+    image.header.set_zooms((1.8, 1.8, 1.8, 4 / 3))
+    content = bytearray(image.to_bytes())
+    content[SLOPE] = bytes(4)  # nibabel writes 1
+    path.write_bytes(gzip.compress(content, compresslevel=1))
     return path
 
 
 def write_betas_hdf5(path: Path, betas: np.ndarray, dtype: str = "<i2") -> Path:
     """Betas (X, Y, Z, trials) as MATLAB writes them: axes reversed, a chunk a voxel."""
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="earliest") as file:
         chunks = (betas.shape[3], 1, 1, 1)
         file.create_dataset("betas", data=betas.T.astype(dtype), chunks=chunks)
     return path

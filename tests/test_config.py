@@ -1,10 +1,13 @@
 """The configuration is checked before anything is planned, and says what is wrong."""
 
+import copy
 import re
 
 import pytest
 
-from nsdrecon.settings import read_schema
+from minimal_runs import MINIMAL
+from nsdrecon.errors import InputError
+from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.systems import registry
 from workflow_runs import ROOT, copy_project, snakemake
 
@@ -28,11 +31,11 @@ def project(tmp_path_factory):
         ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
         ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
         ({"regression": {"rescale": "both"}}, "'both' is not one of"),
-        ({"nsd": {"volumes": "ranges"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
-        (
-            {"nsd": {"volumes": "ranges", "format": "hdf5", "keep_raw": True}},
-            "nsd.format: hdf5 and nsd.keep_raw: True",
-        ),
+        ({"nsd": {"format": "nii.gz"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
+        ({"nsd": {"keep_raw": True}}, "nsd.format: hdf5 and nsd.keep_raw: True"),
+        ({"nsd": {"s3": {"endpoint": "http://a:b@c"}}}, "http://c: found a name or a password"),
+        ({"downloads": {"mirrors": {"vdvea": []}}}, "found vdvea; expected some of vdvae, alexnet"),
+        ({"downloads": {"mirrors": {"vdvae": ["http://x"]}}}, "'http://x' does not match"),
         ({"evaluation": {"protocol": "mine"}}, "'mine' is not one of"),
         ({"evaluation": {"networks": [{"name": "CLIP"}]}}, "'weights' is a required property"),
         ({"evaluation": {"categories": None}}, "None is not of type 'integer'"),
@@ -48,6 +51,15 @@ def test_bad_settings_are_named(project, overlay, message):
     assert message in said
     assert "Traceback" not in said
     assert len(said.splitlines()) < 40
+
+
+@pytest.mark.parametrize("section", ["regression", "simulation"])
+def test_settings_without_a_default_are_asked_for(section):
+    settings = copy.deepcopy(MINIMAL)
+    complete_settings(settings, SCHEMA)
+    del settings[section]
+    with pytest.raises(InputError, match=f"'{section}' is a required property"):
+        complete_settings(settings, SCHEMA)
 
 
 def test_subject_outside_the_simulation_is_named(project):

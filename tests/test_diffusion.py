@@ -417,6 +417,26 @@ def test_a_checkpoint_without_one_of_its_weights_is_refused(sd_folder, tmp_path)
         StableDiffusion.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("text_encoder", {"num_hidden_layers": 1}, r"unknown weights \S*encoder\.layers\.1"),
+        ("vae", {"layers_per_block": 0}, r"unknown weights decoder\.up_blocks\.0\.resnets\.1"),
+        (
+            "text_encoder",
+            {"intermediate_size": 48},
+            r"other shapes \S*encoder\.layers\.0\.mlp\.fc1\.bias \(64,\) instead of \(48,\)",
+        ),
+        ("unet", {"block_out_channels": [16, 48]}, r"other shapes .*\(32,\) instead of \(48,\)"),
+    ],
+)
+def test_weights_of_another_architecture_are_refused(sd_folder, tmp_path, part, changes, message):
+    folder = shutil.copytree(sd_folder, tmp_path / "sd")
+    edit_config(folder / part / "config.json", **changes)
+    with pytest.raises(InputError, match=f"{part}: found .*{message}"):
+        StableDiffusion.load(folder)
+
+
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_a_truncated_checkpoint_is_refused(sd_folder, tmp_path, part):
     folder = shutil.copytree(sd_folder, tmp_path / "sd")

@@ -21,12 +21,6 @@ def test_keys_are_those_of_the_bucket():
     )
 
 
-def test_session_counts_of_nsd():
-    """213,000 trials in all, by the data manual."""
-    assert sorted(layout.SESSIONS) == list(range(1, 9))
-    assert 750 * sum(layout.SESSIONS.values()) == 213_000
-
-
 @pytest.mark.parametrize(
     ("wanted", "available", "expected"),
     [

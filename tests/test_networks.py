@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
@@ -71,22 +70,11 @@ def small_alexnet():
     return model
 
 
-def small_resnet():
-    model = nn.Module()
-    model.conv1 = nn.Conv2d(3, 6, 3)
-    model.avgpool = nn.AdaptiveAvgPool2d(1)
-    model.fc = nn.Linear(6, 10)
-    model.forward = lambda x: model.fc(model.avgpool(model.conv1(x)).flatten(1))
-    return model
-
-
 @pytest.fixture
 def small_torchvision(monkeypatch):
     """torchvision with small networks in place of the real ones."""
     torch.manual_seed(0)
-    models = types.SimpleNamespace(
-        alexnet=lambda weights: small_alexnet(), resnet50=lambda weights: small_resnet()
-    )
+    models = types.SimpleNamespace(alexnet=lambda weights: small_alexnet())
     monkeypatch.setattr(networks, "_torchvision", lambda: types.SimpleNamespace(models=models))
 
 
@@ -173,19 +161,6 @@ def test_layers_of_one_network_come_from_one_pass(tmp_path, small_torchvision, s
     assert (found["features.0"] < 0).any()
 
 
-def test_swav_files_hold_more_than_the_trunk(tmp_path, small_torchvision, stimuli):
-    model = small_resnet()
-    trunk = {f"module.{k}": v for k, v in model.state_dict().items() if not k.startswith("fc.")}
-    heads = {
-        "module.projection_head.0.weight": torch.ones(2),
-        "module.prototypes.weight": torch.ones(2),
-    }
-    torch.save({**trunk, **heads}, tmp_path / "swav.pth.tar")
-    metric = metric_of("resnet50_swav", tmp_path / "swav.pth.tar", layer="avgpool", size=20)
-    found = extract([metric], read_array(stimuli, "images"))["small"]
-    assert found.shape == (N_IMAGES, 6)
-
-
 def test_weights_may_be_safetensors(tmp_path, small_torchvision, stimuli):
     model = small_alexnet()
     torch.save(model.state_dict(), tmp_path / "alexnet.pth")
@@ -261,32 +236,6 @@ def test_networks_of_torchvision_need_torchvision(tmp_path, monkeypatch, broken)
         monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match="torchvision: found not usable"):
         FeatureExtractor([alexnet_metric(tmp_path / "alexnet.pth")], protocol("brain-diffuser"))
-
-
-@pytest.mark.parametrize(
-    ("architecture", "layer", "size", "n_features"),
-    [
-        ("alexnet", "features.4", 224, 139_968),
-        ("alexnet", "features.11", 224, 43_264),
-        ("inception_v3", "avgpool", 224, 2048),
-        ("efficientnet_b1", "avgpool", 224, 1280),
-        ("resnet50_swav", "avgpool", 224, 2048),
-    ],
-)
-def test_real_architectures(tmp_path, architecture, layer, size, n_features):
-    """The published feature sizes, with random weights through the same loaders."""
-    name = architecture.removesuffix("_swav")
-    options = {"init_weights": False} if name == "inception_v3" else {}
-    model = getattr(torchvision.models, name)(weights=None, **options)
-    state = model.state_dict()
-    if architecture == "resnet50_swav":
-        state = {f"module.{k}": v for k, v in state.items() if not k.startswith("fc.")}
-    torch.save(state, tmp_path / "random.pth")
-    metric = metric_of(architecture, tmp_path / "random.pth", "random", layer=layer, size=size)
-    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    found = extract([metric], images)["random"]
-    assert found.shape == (2, n_features)
-    assert np.isfinite(found).all()
 
 
 def test_clip_vit_l_14_at_full_size(tmp_path):

@@ -33,33 +33,6 @@ def test_design_counts_from_zero(tmp_path, variables):
     assert design.nsd_id.dtype == design.image_of_trial.dtype == np.int64
 
 
-def test_design_of_the_size_of_nsd(tmp_path):
-    """40 sessions of 12 runs, with 63 and 62 stimuli in turn: 750 trials each; 8 subjects."""
-    order = np.repeat(np.arange(1, 10_001), 3)
-    pattern = np.zeros((40, 12, 75), dtype=np.uint8)
-    pattern[:, 0::2, :63] = 1
-    pattern[:, 1::2, :62] = 1
-    images = np.concatenate(
-        [
-            np.tile(np.arange(1, 1001), (8, 1)),
-            np.arange(1001, 73_001).reshape(8, 9000),
-        ],
-        axis=1,
-    )
-    path = write_design(
-        tmp_path / "design.mat",
-        masterordering=order[None].astype(np.uint16),
-        subjectim=images.astype(np.uint32),
-        sharedix=np.arange(1, 1001, dtype=np.uint16)[None],
-        stimpattern=pattern,
-    )
-    design = read_design(path)
-    assert (design.trials_per_session == 750).all()
-    trials = trial_table(design, "subj08", range(1, 38))
-    assert len(trials) == 27_750
-    assert trials["nsd_id"].max() < 73_000
-
-
 def test_trial_table_by_hand(tmp_path, variables):
     design = read_design(write_design(tmp_path / "design.mat", **variables))
     trials = trial_table(design, "subj02", [1, 2])
@@ -154,13 +127,6 @@ def stimulus_csv(path, **changes):
     }
     pd.DataFrame({**columns, **changes}).to_csv(path)
     return path
-
-
-def test_stimulus_table(tmp_path):
-    table = read_stimulus_table(stimulus_csv(tmp_path / "stim.csv"))
-    assert list(table.columns) == ["nsd_id", "coco_id", "coco_split", "shared"]
-    assert table["coco_id"].tolist() == [532481, 245764, 385029]
-    assert table["shared"].tolist() == [False, True, False]
 
 
 def test_bad_stimulus_tables(tmp_path):

@@ -14,11 +14,13 @@ from nsdrecon.evaluation.tables import (
     readable_contrasts,
     readable_holdout,
     readable_published,
+    voxels_used,
     write_latex,
     write_markdown,
 )
 from nsdrecon.metrics import DISTANCE, NetworkMetric, configured_metrics
 from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
+from nsdrecon.store import write_arrays
 
 COLUMNS = [
     *configured_metrics("brain-diffuser", []),
@@ -125,6 +127,14 @@ def test_latex_table(tmp_path):
     assert not re.search(r"(?<!\\)%(?!.*2 subjects)", text.split("\n", 1)[1])
     with pytest.raises(InputError, match="expected 'subj05'"):
         write_latex(metrics(), tmp_path / "m.tex", subject="subj05", **options)
+
+
+def test_voxels_used_stand_beside_those_of_published_pipelines(tmp_path):
+    voxels = {"voxel": np.zeros((1200, 3), np.int32)}
+    write_arrays(tmp_path / "test.h5", np.arange(1200), voxels, {"voxels_in_mask": 1225})
+    text = voxels_used({"subj01": tmp_path / "test.h5"})
+    assert text.startswith("Voxels used: subj01 1,200 of 1,225. Left out")
+    assert text.endswith("15,724 in subject 1.")
 
 
 def test_protocols_are_never_mixed(tmp_path):

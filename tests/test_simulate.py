@@ -176,13 +176,13 @@ class TestExperiment:
             assert images.dtype == np.uint8
             assert images.chunks is None
             assert images.compression is None
-            assert images.id.get_offset() is not None
+            assert images.id.get_offset() == 2048
             np.testing.assert_array_equal(images[7], draw_scene(stimulus_scene(TINY, 7), 425))
 
     def test_captions_are_unicode_with_empty_strings_for_missing_ones(self, dataset):
         captions = np.load(dataset / "captions.npy", allow_pickle=False)
         assert captions.shape == (TINY.n_stimuli, 5)
-        assert captions.dtype.kind == "U"
+        assert captions.dtype == "<U250"
         there = captions != ""
         assert set(there.sum(axis=1)) == {3, 4, 5}
         assert (np.diff(there.astype(int), axis=1) <= 0).all()  # missing ones come last
@@ -242,8 +242,10 @@ class TestBetas:
         assert image.get_data_dtype() == np.int16
         np.testing.assert_allclose(image.header.get_zooms()[:3], 1.8, rtol=1e-6)
         with gzip.open(path) as stream:
-            slope, intercept = struct.unpack("<ff", stream.read(120)[112:])
-        assert (slope, intercept) == (1.0, 0.0)
+            header = stream.read(348)
+        assert struct.unpack_from("<fff", header, 108) == (352, 0, 0)  # offset, slope, intercept
+        assert struct.unpack_from("<hh", header, 252) == (0, 1)  # qform_code, sform_code
+        assert image.header.get_zooms()[3] == pytest.approx(4 / 3)
         percent = volume(path)[roi(root, "nsdgeneral") > 0] / 300
         assert 0.5 < percent.std() < 3
         assert 0.3 < percent.mean() < 3
@@ -260,6 +262,7 @@ class TestBetas:
                 assert betas.shape == (18, 15, 19, 17)
                 assert betas.chunks == (18, 1, 1, 1)
                 assert betas.compression is None
+                assert self.path(root, session, "hdf5").read_bytes()[8] == 0  # superblock
                 np.testing.assert_array_equal(betas[:].T, volume(self.path(root, session)))
 
     def test_some_voxels_are_silent_in_one_session_or_always(self, root):

@@ -20,8 +20,11 @@ OVERLAYS = {
     "oracle": {"systems": ["vdvae"], "oracles": ["oracle-vd-ddim"]},
     "several": {"systems": ["sd-ddim"], "oracles": [], "stage2": {"samples": 3}},
     "mindeye": {"evaluation": {"protocol": "mindeye"}},
-    "ranges": {"nsd": {"volumes": "ranges", "format": "hdf5"}},
-    "whole": {"subjects": [3], "nsd": {"stimuli": "whole", "keep_raw": True, "sessions": "all"}},
+    "volumes": {"nsd": {"volumes": "whole", "format": "nii.gz"}},
+    "whole": {
+        "subjects": [3],
+        "nsd": {"stimuli": "whole", "volumes": "whole", "keep_raw": True, "sessions": "all"},
+    },
 }
 
 

@@ -122,6 +122,26 @@ def test_absent_array_is_an_error_that_lists_what_is_there(tmp_path):
         store.read_array(path, "y")
 
 
+@pytest.mark.parametrize("kind", ["link", "raw", "virtual"])
+def test_data_in_another_file_are_not_read(tmp_path, kind):
+    other, path = tmp_path / "other.h5", tmp_path / "a.h5"
+    with h5py.File(other, "w") as file:
+        file["x"] = np.arange(8, dtype=np.uint8)
+    with h5py.File(path, "w") as file:
+        if kind == "link":
+            file["x"] = h5py.ExternalLink("other.h5", "x")
+        elif kind == "raw":
+            file.create_dataset("x", (8,), np.uint8, external=[(str(other), 0, 8)])
+        else:
+            layout = h5py.VirtualLayout((8,), np.uint8)
+            layout[:] = h5py.VirtualSource(other, "x", (8,))
+            file.create_virtual_dataset("x", layout)
+    with h5py.File(path) as file:
+        assert file["x"].shape == (8,)
+        with pytest.raises(InputError, match=r"a\.h5: found 'x' with its data in another file"):
+            store.dataset(file, "x")
+
+
 @pytest.mark.parametrize("keep", [0, 0.3, 0.9, 0.999])
 def test_truncated_file(tmp_path, keep):
     path = tmp_path / "a.h5"

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import h5py
@@ -16,12 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory_bucket import in_memory
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import chunks, parts, s3
-from nsdrecon.transfer.chunks import coalesced, covered, fetched_chunks
-from nsdrecon.transfer.parts import Part, TransferError
+from nsdrecon.remote_sessions import read_remote_session
+from nsdrecon.transfer import parts, s3
+from nsdrecon.transfer.chunks import coalesced, read_voxels
+from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket
-from nsdrecon.volumes import Voxels, read_session
+from nsdrecon.volumes import Voxels
 from s3_server import BUCKET, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "nsddata_betas/session.hdf5"
@@ -48,7 +49,7 @@ VOXELS = voxels_of(MASK)
 def session(folder: Path, betas: np.ndarray = BETAS, **options) -> bytes:
     path = folder / "session.h5"
     options = {"chunks": (len(betas), 1, 1, 1), **options}
-    libver = options.pop("libver", None)
+    libver = options.pop("libver", "earliest")
     with h5py.File(path, "w", libver=libver, userblock_size=options.pop("userblock", 0)) as file:
         file["before"] = np.arange(1000)
         file.create_dataset("betas", data=betas, **options)
@@ -86,12 +87,8 @@ def bucket(url: str, **settings: object) -> Bucket:
     )
 
 
-def fetch(bucket: Bucket, folder: Path, key: str = KEY, voxels: Voxels = VOXELS) -> np.ndarray:
-    path = folder / "01.hdf5"
-    with fetched_chunks(bucket, key, voxels.index, voxels.shape, path) as copy:
-        found = read_session(copy, voxels, N_TRIALS)
-    assert list(folder.glob(".partial*")) == []
-    return found
+def fetch(bucket: Bucket, key: str = KEY, voxels: Voxels = VOXELS) -> np.ndarray:
+    return read_voxels(bucket, key, voxels.index, voxels.shape, N_TRIALS)
 
 
 def assert_right(found: np.ndarray) -> None:
@@ -102,86 +99,109 @@ def test_only_a_share_of_the_bytes_travels_over_tls(server, tmp_path, monkeypatc
     certificate = make_certificate(tmp_path / "certificate.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     with FaultProxy(server.port, certificate) as proxy:
-        assert_right(fetch(bucket(proxy.url), tmp_path))
+        assert_right(fetch(bucket(proxy.url)))
         wanted = len(VOXELS) * N_TRIALS * 2
         assert wanted < proxy.sent < 0.5 * BETAS.nbytes
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long", "flip"])
-def test_faults_do_not_show(proxy, tmp_path, few_at_a_time, fault):
-    proxy.faults.extend([fault, "ok", fault, *["ok"] * 20, fault, "ok", fault, "ok", fault])
-    where = bucket(proxy.url, timeout=1.0 if fault == "stall" else 30.0)
-    assert_right(fetch(where, tmp_path))
+def test_faults_do_not_show(proxy, few_at_a_time):
+    proxy.faults.extend(["cut", "ok", "short", "reset", "slowdown", "long", *["ok"] * 3, "cut"])
+    proxy.faults.extend(["short", "ok", "slowdown", "long", "reset"])
+    assert_right(fetch(bucket(proxy.url)))
     assert not proxy.faults
 
 
-def test_interrupted_run_is_continued(proxy, tmp_path, few_at_a_time):
-    assert_right(fetch(bucket(proxy.url), tmp_path))
-    all_bytes, n = proxy.sent, proxy.gets
-    proxy.faults.extend(["ok"] * (n // 2))
-    proxy.always = "slowdown"
-    with pytest.raises(TransferError):
-        fetch(bucket(proxy.url, patience=0.5, workers=1), tmp_path)
-    (journal,) = tmp_path.glob(".partial-01.hdf5.journal")
-    done = [int(line.split()[2]) for line in journal.read_text().splitlines()[1:]]
-    assert len(done) > 10
-    proxy.always, proxy.sent = "ok", 0
-    assert_right(fetch(bucket(proxy.url), tmp_path))
-    # Plain HTTP: each range is fetched twice.
-    assert proxy.sent <= all_bytes - 2 * sum(done)
-
-
-def test_what_fails_after_the_fetch_fetches_nothing_again(proxy, tmp_path):
-    where = bucket(proxy.url)
-    path = tmp_path / "01.hdf5"
-    with (
-        pytest.raises(ZeroDivisionError),
-        fetched_chunks(where, KEY, VOXELS.index, SHAPE, path),
-    ):
-        raise ZeroDivisionError
-    proxy.gets = 0
-    with fetched_chunks(where, KEY, VOXELS.index, SHAPE, path) as copy:
-        assert_right(read_session(copy, VOXELS, N_TRIALS))
-        assert proxy.gets <= 12  # the header, and the way through the index to the first voxel
-        with (
-            pytest.raises(InputError, match="another process that is fetching it"),
-            fetched_chunks(where, KEY, VOXELS.index, SHAPE, path),
-        ):
-            raise AssertionError(copy)
-
-
 @pytest.mark.parametrize(
-    ("betas", "options", "found"),
+    ("options", "found"),
     [
-        (BETAS, {"chunks": None}, "chunks None"),
-        (BETAS, {"chunks": (N_TRIALS, 1, 1, 2)}, r"chunks \(60, 1, 1, 2\)"),
-        (BETAS, {"compression": "gzip"}, "1 filters"),
-        (BETAS, {"libver": "latest"}, "no such index"),
-        (BETAS.astype(np.int32), {}, "int32"),
-        (BETAS[0], {"chunks": (16, 1, 1)}, r"shape \(16, 18, 16\)"),
+        ({"chunks": None}, "chunks None"),
+        ({"chunks": (N_TRIALS, 1, 1, 2)}, r"chunks \(60, 1, 1, 2\)"),
+        ({"compression": "gzip"}, r"chunks \(60, 1, 1, 1\), 1 filters"),
+        ({"libver": "latest"}, "no such index"),
     ],
 )
-def test_other_layouts_are_refused(server, tmp_path, betas, options, found):
-    server.put("other", session(tmp_path, betas, **options))
-    with pytest.raises(InputError, match=rf"other: found .*{found}.*nsd\.volumes: whole"):
-        fetch(bucket(server.url), tmp_path, "other")
+def test_of_other_layouts_the_whole_volume_is_read(server, tmp_path, caplog, options, found):
+    server.put("other.hdf5", session(tmp_path, **options))
+    with pytest.raises(NoRanges, match=rf"other\.hdf5: found {found}"):
+        fetch(bucket(server.url), "other.hdf5")
+    betas = read_remote_session(bucket(server.url), "other.hdf5", VOXELS, N_TRIALS, tmp_path / "s")
+    assert_right(betas)
+    assert re.search(f"{found}.*The whole volume is fetched", caplog.text)
+    assert list((tmp_path / "s").iterdir()) == []
 
 
-def test_other_contents_are_refused(server, tmp_path):
-    where = bucket(server.url)
-    server.put("text", b"this is not HDF5" * 1000)
-    with pytest.raises(InputError, match="text: found data that do not read"):
-        fetch(where, tmp_path, "text")
-    other = voxels_of(np.ones((18, 16, 16), bool))
-    with pytest.raises(InputError, match=r"volume of \(16, 18, 16\); expected \(18, 16, 16\)"):
-        fetch(where, tmp_path, KEY, other)
-    with h5py.File(tmp_path / "holes.h5", "w") as file:
+def test_where_the_file_has_no_chunk_the_whole_volume_has_zeros(server, tmp_path):
+    with h5py.File(tmp_path / "holes.hdf5", "w") as file:
         holes = file.create_dataset("betas", BETAS.shape, np.int16, chunks=(N_TRIALS, 1, 1, 1))
         for k, j, i in VOXELS.index[:-3, ::-1]:
             holes[:, k, j, i] = BETAS[:, k, j, i]
-    server.put("holes", (tmp_path / "holes.h5").read_bytes())
-    with pytest.raises(InputError, match=f"no chunk for 3 of {len(VOXELS)} voxels"):
-        fetch(where, tmp_path, "holes")
+    server.put("holes.hdf5", (tmp_path / "holes.hdf5").read_bytes())
+    with pytest.raises(NoRanges, match=f"no chunk for 3 of {len(VOXELS)} voxels"):
+        fetch(bucket(server.url), "holes.hdf5")
+    betas = read_remote_session(bucket(server.url), "holes.hdf5", VOXELS, N_TRIALS, tmp_path / "s")
+    expected = BETAS.T[MASK].T.copy()
+    expected[:, -3:] = 0
+    np.testing.assert_array_equal(betas, expected)
+
+
+@pytest.mark.parametrize("refusal", [None, (400, {}, b""), (501, {}, b"")])
+def test_of_servers_without_ranges_the_whole_volume_is_read(proxy, tmp_path, caplog, refusal):
+    proxy.refuses_ranges, proxy.ignores_ranges = refusal, refusal is None
+    proxy.faults.extend(["ok", "cut"])
+    assert_right(read_remote_session(bucket(proxy.url), KEY, VOXELS, N_TRIALS, tmp_path))
+    assert "The whole volume is fetched" in caplog.text
+    assert "It is fetched in one piece" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_or_denied_files_are_errors_whichever_way(server, proxy, tmp_path, caplog):
+    where, other = bucket(server.url), voxels_of(np.ones((18, 16, 16), bool))
+    server.put("text", b"this is not HDF5" * 1000)
+    server.put("floats", session(tmp_path, BETAS.astype(np.float32)))
+    server.put("short", session(tmp_path)[:-40_000])
+    for key, voxels, n_trials, found in [
+        ("text", VOXELS, N_TRIALS, "text: found data that do not read"),
+        ("short", VOXELS, N_TRIALS, "short: found data that do not read"),
+        ("floats", VOXELS, N_TRIALS, "floats: found float32"),
+        (KEY, other, N_TRIALS, r"found int16 of shape \(60, 16, 18, 16\); expected .*16, 16, 18\)"),
+        (
+            KEY,
+            VOXELS,
+            59,
+            r"found int16 of shape \(60, 16, 18, 16\); expected int16 of shape \(59,",
+        ),
+        ("absent", VOXELS, N_TRIALS, "absent: found NoSuchKey"),
+    ]:
+        with pytest.raises(InputError, match=found):
+            read_remote_session(where, key, voxels, n_trials, tmp_path / "s")
+    proxy.answer = (403, {}, b"")
+    with pytest.raises(InputError, match="HTTP 403"):
+        read_remote_session(bucket(proxy.url), KEY, VOXELS, N_TRIALS, tmp_path / "s")
+    assert "The whole volume" not in caplog.text
+
+
+def test_voxel_that_hdf5_reads_otherwise_is_noticed(tmp_path, monkeypatch):
+    """The index is read by this module; HDF5 reads one voxel, and both must agree."""
+    content = session(tmp_path)
+    k, j, i = VOXELS.index[0, ::-1].tolist()
+    with h5py.File(tmp_path / "session.h5") as file:
+        first = file["betas"].id.get_chunk_info_by_coord((0, k, j, i)).byte_offset
+    memory = in_memory(content)
+    remote, times = memory.describe(KEY), []
+    read = remote.read
+
+    def other_the_second_time(start: int, length: int) -> Iterator[bytes]:
+        data = bytearray(b"".join(read(start, length)))
+        if start <= first < start + length:
+            times.append(start)
+            data[first - start] ^= len(times) > 1
+        yield bytes(data)
+
+    assert_right(fetch(memory))
+    monkeypatch.setattr(remote, "read", other_the_second_time)
+    with pytest.raises(NoRanges, match=r"other numbers for voxel \[.*\] than HDF5 reads"):
+        fetch(memory)
+    assert len(times) > 1
 
 
 @pytest.mark.parametrize(
@@ -197,7 +217,7 @@ def test_other_contents_are_refused(server, tmp_path):
         (79, "chunks or nodes outside of the file"),  # a child
     ],
 )
-def test_damaged_index_is_noticed(tmp_path, monkeypatch, byte, found):
+def test_damaged_index_is_noticed(tmp_path, byte, found):
     content = bytearray(session(tmp_path))
     k, j, i = VOXELS.index[0, ::-1].tolist()
     with h5py.File(tmp_path / "session.h5") as file:
@@ -206,23 +226,8 @@ def test_damaged_index_is_noticed(tmp_path, monkeypatch, byte, found):
         # HDF5 itself reads the way to the first voxel.
         if struct.pack("<Q", first) not in content[at.start() : at.start() + 3656]:
             content[at.start() + byte] ^= 0x83
-    with pytest.raises(InputError, match=f"memory: found {found}"):
-        fetch(in_memory(bytes(content), monkeypatch), tmp_path)
-
-
-def in_memory(content: bytes, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A bucket with one object, without a server."""
-    remote = SimpleNamespace(label="memory", size=len(content), etag="0")
-
-    def read(start: int, length: int) -> Iterator[bytes]:
-        assert 0 <= start < start + length <= len(content)
-        yield content[start : start + length]
-
-    source = SimpleNamespace(label="memory", read=read)
-    monkeypatch.setattr(chunks, "ObjectSource", lambda *_: source)
-    return SimpleNamespace(
-        describe=lambda key: remote, workers=2, patience=1.0, encrypted=True, name="memory"
-    )
+    with pytest.raises(NoRanges, match=f"memory: found {found}"):
+        fetch(in_memory(bytes(content)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -247,7 +252,7 @@ def test_voxels_are_those_of_the_whole_file(
         places = places[np.lexsort(places.T)]
     if order == "shuffled":
         chance.shuffle(places)
-    with h5py.File(folder / "s.h5", "w", userblock_size=userblock) as file:
+    with h5py.File(folder / "s.h5", "w", libver="earliest", userblock_size=userblock) as file:
         stored = file.create_dataset("betas", betas.shape, dtype, chunks=(n_trials, 1, 1, 1))
         for k, j, i in places.tolist():
             stored.id.write_direct_chunk((0, k, j, i), betas[:, k, j, i].tobytes())
@@ -257,25 +262,25 @@ def test_voxels_are_those_of_the_whole_file(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(coalesced.__kwdefaults__, "gap", 0)
         monkeypatch.setitem(coalesced.__kwdefaults__, "most", most)
-        memory = in_memory((folder / "s.h5").read_bytes(), monkeypatch)
-        with fetched_chunks(memory, "key", voxels.index, shape, folder / "c.hdf5") as copy:
-            found = read_session(copy, voxels, n_trials)
+        memory = in_memory((folder / "s.h5").read_bytes())
+        found = read_voxels(memory, "key", voxels.index, shape, n_trials)
     np.testing.assert_array_equal(found, betas.T[mask].T)
 
 
 @settings(deadline=None)
 @given(
-    st.sets(st.integers(0, 2000), max_size=40),
+    st.sets(st.integers(0, 2000), min_size=1, max_size=40),
     st.integers(1, 50),
     st.integers(0, 100),
     st.integers(1, 10),
     st.integers(1, 200),
-    st.data(),
 )
-def test_ranges_hold_all_pieces_and_little_else(starts, length, gap, most, longest, data):
+def test_ranges_hold_all_pieces_and_little_else(starts, length, gap, most, longest):
     starts = np.array(sorted(starts), np.int64)
     found = coalesced(starts, length, gap=gap, most=most, longest=longest)
-    assert all(part.source == part.target and 0 < part.length <= longest for part in found)
+    assert all(0 < part.length <= longest for part in found)
+    ends = np.cumsum([part.length for part in found])
+    assert [part.target for part in found] == [0, *ends[:-1]]
     here = np.zeros(3000, int)
     for part in found:
         here[part.source : part.source + part.length] += 1
@@ -284,12 +289,5 @@ def test_ranges_hold_all_pieces_and_little_else(starts, length, gap, most, longe
     for start in starts:
         wanted[start : start + length] = True
     assert here[wanted].all()
-    if len(starts) and longest == 200 and len(starts) < most:
+    if longest == 200 and len(starts) < most:
         assert here.sum() - wanted.sum() <= gap * (len(starts) - 1)
-    some = data.draw(st.lists(st.sampled_from(found), max_size=20)) if found else []
-    fetched = np.zeros(3000, bool)
-    for part in some:
-        fetched[part.target : part.target + part.length] = True
-    expected = [fetched[start : start + length].all() for start in starts]
-    assert covered(starts, length, some).tolist() == expected
-    assert covered(starts, length, [Part(0, 0, 3000)]).all()

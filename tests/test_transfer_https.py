@@ -19,7 +19,7 @@ from nsdrecon.errors import InputError
 from nsdrecon.transfer import https, parts, weights
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES, ModelFile
 from nsdrecon.transfer.https import download_https
-from nsdrecon.transfer.manifest import write_manifest
+from nsdrecon.transfer.manifest import read_manifest, write_manifest
 from nsdrecon.transfer.parts import TransferError
 from nsdrecon.transfer.weights import check_file, check_own, check_own_files, download_hub
 from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
@@ -33,7 +33,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(https, "PART_SIZE", 70_000)
-    monkeypatch.setattr(https, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,22 @@ def server() -> S3Server:
     return server
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("certificate") / "certificate.pem")
+
+
 @pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(server.port) as proxy:
+def proxy(
+    server: S3Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FaultProxy]:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with FaultProxy(server.port, certificate) as proxy:
         yield proxy
 
 
 def fetch(proxy: FaultProxy, path: Path, **settings: object):
-    settings = {"own_server": True, "patience": 60.0, "timeout": 30.0} | settings
-    return download_https(f"{proxy.url}/{BUCKET}/{KEY}", path, **settings)
+    return download_https([f"{proxy.url}/{BUCKET}/{KEY}"], path, **{"patience": 60.0} | settings)
 
 
 @pytest.mark.parametrize("sha256", [SHA256, SHA256[:8], SHA256.upper(), None])
@@ -59,34 +66,50 @@ def test_file_arrives_whole(proxy, tmp_path, sha256):
     record = fetch(proxy, tmp_path / "model.th", sha256=sha256)
     assert (tmp_path / "model.th").read_bytes() == DATA
     assert record.checksum == f"sha256:{SHA256}"
-    assert record.source.endswith(KEY)
-    proxy.sent = 0
-    assert fetch(proxy, tmp_path / "model.th", sha256=sha256) == record
-    assert proxy.sent == 0
+    assert record.source == f"{proxy.url}/{BUCKET}/{KEY}"
 
 
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long", "flip"])
-def test_faults_do_not_show(proxy, tmp_path, fault, known):
+@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long"])
+def test_faults_do_not_show(proxy, tmp_path, monkeypatch, fault):
+    monkeypatch.setattr(https, "TIMEOUT", 1.0 if fault == "stall" else 30.0)
     proxy.faults.extend([fault, "ok", fault, "ok", "ok", fault])
-    timeout = 1.0 if fault == "stall" else 30.0
-    fetch(proxy, tmp_path / "model.th", sha256=SHA256 if known else None, timeout=timeout)
+    fetch(proxy, tmp_path / "model.th")
     assert (tmp_path / "model.th").read_bytes() == DATA
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_server_without_ranges(proxy, tmp_path):
-    proxy.ignores_ranges = True
-    proxy.faults.extend(["ok", "cut", "flip", "reset"])
+@pytest.mark.parametrize("refusal", [None, (400, {}, b""), (501, {}, b"")])
+def test_server_without_ranges(proxy, tmp_path, refusal):
+    proxy.refuses_ranges, proxy.ignores_ranges = refusal, refusal is None
+    proxy.faults.extend(["ok", "cut", "reset"] if refusal is None else [])
     fetch(proxy, tmp_path / "model.th", sha256=SHA256)
     assert (tmp_path / "model.th").read_bytes() == DATA
 
 
-def test_lasting_fault_ends_and_the_next_run_continues(proxy, tmp_path):
+@pytest.mark.parametrize("status", [400, 403, 412, 501])
+def test_server_that_refuses_conditions(proxy, tmp_path, status):
+    proxy.refuses_conditions = (status, {}, b"")
+    fetch(proxy, tmp_path / "model.th")
+    assert (tmp_path / "model.th").read_bytes() == DATA
+
+
+def test_file_replaced_midway_is_never_mixed(server, proxy, tmp_path):
+    web = https.WebFile(f"{proxy.url}/{BUCKET}/{KEY}")
+    assert b"".join(web.read(5, 10)) == DATA[5:15]
+    server.put(KEY, DATA[::-1])
+    try:
+        with pytest.raises(TransferError, match="changed while it was fetched"):
+            list(web.read(5, 10))
+    finally:
+        server.put(KEY, DATA)
+
+
+def test_lasting_fault_ends_and_the_next_run_continues(proxy, tmp_path, monkeypatch):
+    monkeypatch.setattr(https, "WORKERS", 1)
     proxy.faults.extend(["ok"] * 5)
     proxy.always = "slowdown"
-    with pytest.raises(TransferError, match="run again"):
-        fetch(proxy, tmp_path / "model.th", sha256=SHA256, patience=0.5, workers=1)
+    with pytest.raises(InputError, match=r"nothing arrived for 0 s.*run again to continue there"):
+        fetch(proxy, tmp_path / "model.th", sha256=SHA256, patience=0.5)
     assert not (tmp_path / "model.th").exists()
     proxy.always, proxy.sent = "ok", 0
     fetch(proxy, tmp_path / "model.th", sha256=SHA256)
@@ -95,35 +118,59 @@ def test_lasting_fault_ends_and_the_next_run_continues(proxy, tmp_path):
 
 
 def test_another_file_than_the_pinned_one_is_refused(proxy, tmp_path):
-    with pytest.raises(InputError, match=r"model\.th: found another checksum.*sha256:00000000"):
+    with pytest.raises(InputError, match=r"another checksum; expected sha256:00000000"):
         fetch(proxy, tmp_path / "model.th", sha256="00000000")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_refusal_says_what_to_do(proxy, tmp_path, status):
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({}, "size and checksum not published"),
+        ({"size": 600_000, "sha256": SHA256[:8]}, f"600000 bytes, sha256:{SHA256[:8]}"),
+    ],
+)
+def test_file_that_is_gone_can_be_brought(proxy, tmp_path, status, known, words):
+    path = tmp_path / "models" / "vdvae" / "model.th"
     proxy.answer = (status, {}, b"")
-    with pytest.raises(InputError, match=rf"HTTP {status}.*set its local path in the config"):
-        fetch(proxy, tmp_path / "model.th")
+    with pytest.raises(InputError, match=rf"HTTP {status}.*model\.th, {words}.*put it at {path}"):
+        fetch(proxy, path, **known)
+    path.parent.mkdir(parents=True)
+    if known:
+        path.write_bytes(DATA[:-1] + b"x")
+        with pytest.raises(InputError, match=f"HTTP {status}"):
+            fetch(proxy, path, **known)
+    path.write_bytes(DATA)
+    proxy.headers.clear()
+    record = fetch(proxy, path, record=tmp_path / "record.tsv", **known)
+    assert proxy.headers == []
+    assert record.checksum == f"sha256:{SHA256}"
+    assert read_manifest(tmp_path / "record.tsv") == [record]
 
 
-def test_unreachable_server(tmp_path):
-    with pytest.raises(TransferError, match="nothing arrived"):
-        download_https("http://127.0.0.1:9/x", tmp_path / "x", own_server=True)
+def test_mirror_is_used_where_the_first_server_fails(server, proxy, certificate, tmp_path):
+    with FaultProxy(server.port, certificate) as mirror:
+        urls = [f"{host.url}/{BUCKET}/{KEY}" for host in (proxy, mirror)]
+        proxy.answer = (404, {}, b"")
+        assert https.web_size(urls, tmp_path / "1") == len(DATA)
+        assert download_https(urls, tmp_path / "1", sha256=SHA256).source == urls[1]
+        proxy.answer, proxy.always = None, "flip"
+        assert download_https(urls, tmp_path / "2", sha256=SHA256).source == urls[1]
+        assert {path.read_bytes() for path in tmp_path.iterdir()} == {DATA}
+        urls[0] = "https://127.0.0.1:9/model.th"
+        mirror.always = "flip"
+        with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*nothing arrived.*another checksum"):
+            download_https(urls, tmp_path / "3", sha256=SHA256)
 
 
-def test_plain_http_is_for_servers_of_ones_own(server, proxy, tmp_path, monkeypatch):
+def test_nothing_is_fetched_without_encryption(server, proxy, tmp_path):
     with pytest.raises(InputError, match=r"scheme 'http'; expected https://"):
-        fetch(proxy, tmp_path / "model.th", own_server=False)
-    certificate = make_certificate(tmp_path / "certificate.pem")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with FaultProxy(server.port, certificate) as secure:
-        fetch(secure, tmp_path / "model.th", own_server=False)
-        assert (tmp_path / "model.th").read_bytes() == DATA
-        secure.answer = (302, {"Location": f"{proxy.url}/{BUCKET}/{KEY}"}, b"")
-        with pytest.raises(InputError, match=r"scheme 'http'; expected https://"):
-            fetch(secure, tmp_path / "other.th", own_server=False)
-    assert not (tmp_path / "other.th").exists()
+        download_https([f"http://127.0.0.1:{server.port}/{BUCKET}/{KEY}"], tmp_path / "model.th")
+    proxy.answer = (302, {"Location": f"http://127.0.0.1:{server.port}/{BUCKET}/{KEY}"}, b"")
+    with pytest.raises(InputError, match=r"scheme 'http'; expected https://"):
+        fetch(proxy, tmp_path / "model.th")
+    assert list(tmp_path.iterdir()) == []
 
 
 # The hub
@@ -236,7 +283,7 @@ def test_damaged_file_of_a_repository_is_fetched_again(hub, tmp_path, name):
 
 def test_file_that_arrives_damaged_is_named(hub, tmp_path):
     hub.damage = True
-    with pytest.raises(InputError, match=r"config\.json: another checksum.*Remove them"):
+    with pytest.raises(InputError, match=r"config\.json: git-sha1 [0-9a-f]{40}, unet.*sha256"):
         download_hub(REPOSITORY, COMMIT, tmp_path, PATTERNS, endpoint=hub.url)
 
 

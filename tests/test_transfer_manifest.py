@@ -100,6 +100,9 @@ def test_encryption_unless_the_server_is_ones_own():
             require_https(url)
     with pytest.raises(InputError, match="file"):
         require_https("file:///etc/passwd", own_server=True)
+    with pytest.raises(InputError, match=r"https://example\.org: found a name") as refusal:
+        require_https("https://me:secret@example.org/x", own_server=True)
+    assert "secret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

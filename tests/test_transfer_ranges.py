@@ -93,11 +93,10 @@ def test_only_the_bytes_of_the_images_travel_over_tls(server, tmp_path, monkeypa
     assert_same_images(tmp_path / "stimuli.h5", SEEN)
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long", "flip"])
-def test_faults_do_not_show(proxy, tmp_path, fault):
-    proxy.faults.extend([fault, "ok", fault, *["ok"] * 12, fault, "ok", fault, "ok", "ok", fault])
-    where = bucket(proxy.url, timeout=1.0 if fault == "stall" else 30.0)
-    download_stimuli_by_ranges(where, KEY, SEEN, tmp_path / "stimuli.h5")
+def test_faults_do_not_show(proxy, tmp_path):
+    proxy.faults.extend(["cut", "ok", "short", "reset", "slowdown", "long", *["ok"] * 3, "cut"])
+    proxy.faults.extend(["short", "ok", "slowdown", "long", "reset"])
+    download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN, tmp_path / "stimuli.h5")
     assert not proxy.faults
     assert_same_images(tmp_path / "stimuli.h5", SEEN)
 
@@ -117,7 +116,7 @@ def test_flipped_byte_in_tls(server, tmp_path, monkeypatch):
 
 def test_interrupted_run_is_continued(proxy, tmp_path):
     path = tmp_path / "stimuli.h5"
-    proxy.faults.extend(["ok"] * 20)
+    proxy.faults.extend(["ok"] * 10)
     proxy.always = "slowdown"
     with pytest.raises(TransferError):
         download_stimuli_by_ranges(bucket(proxy.url, patience=0.5, workers=1), KEY, SEEN, path)
@@ -127,8 +126,8 @@ def test_interrupted_run_is_continued(proxy, tmp_path):
     proxy.always, proxy.sent = "ok", 0
     download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN, path)
     assert_same_images(path, SEEN)
-    # Plain HTTP: each image is fetched twice, and so are the header and the proof.
-    assert proxy.sent <= 2 * ((len(SEEN) - done + 2) * IMAGE + 4 * ranges.BLOCK)
+    # The header and the proof come on top.
+    assert proxy.sent <= (len(SEEN) - done + 2) * IMAGE + 4 * ranges.BLOCK
 
 
 def test_kill_between_the_last_two_steps(proxy, tmp_path, monkeypatch):
@@ -140,6 +139,15 @@ def test_kill_between_the_last_two_steps(proxy, tmp_path, monkeypatch):
     path.unlink()
     download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN[:5], path)
     assert_same_images(path, SEEN[:5])
+
+
+def test_images_of_another_version_are_not_kept(server, tmp_path):
+    path, where = tmp_path / "stimuli.h5", bucket(server.url)
+    server.put("versions", brick(tmp_path, 255 - IMAGES))
+    download_stimuli_by_ranges(where, "versions", SEEN, path)
+    server.put("versions", brick(tmp_path))
+    download_stimuli_by_ranges(where, "versions", SEEN, path)
+    assert_same_images(path, SEEN)
 
 
 def test_images_already_here_are_kept_and_others_are_not_mistaken_for_them(proxy, tmp_path):
@@ -176,8 +184,11 @@ def test_bad_requests_are_named(server, tmp_path):
         download_stimuli_by_ranges(bucket(server.url), KEY, [4, 3, 4], path)
     with pytest.raises(InputError, match="at least one image"):
         download_stimuli_by_ranges(bucket(server.url), KEY, np.array([], dtype=int), path)
-    with pytest.raises(InputError, match=r"before.*'absent'"):
-        download_stimuli_by_ranges(bucket(server.url), KEY, [1], path, dataset="absent")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["before"] = np.arange(10)
+    server.put("other", (tmp_path / "other.h5").read_bytes())
+    with pytest.raises(InputError, match=r"before.*'imgBrick'"):
+        download_stimuli_by_ranges(bucket(server.url), "other", [1], path)
     server.put("text", b"this is not HDF5" * 1000)
     with pytest.raises(InputError, match="no HDF5"):
         download_stimuli_by_ranges(bucket(server.url), "text", [1], path)
@@ -186,10 +197,11 @@ def test_bad_requests_are_named(server, tmp_path):
 class Memory:
     """A source in memory."""
 
-    label = "memory"
+    label, patience = "memory", 1.0
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.size = len(data)
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
         assert 0 <= start < start + length <= len(self.data)
@@ -200,7 +212,7 @@ class Memory:
 @given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 40_000)), max_size=6))
 def test_remote_file_reads_like_a_file(reads):
     data = np.random.default_rng(3).bytes(50_000)
-    remote, local = RemoteFile(Memory(data), len(data), 1.0), io.BytesIO(data)
+    remote, local = RemoteFile(Memory(data)), io.BytesIO(data)
     assert remote.seek(0, io.SEEK_END) == len(data)
     for position, length in reads:
         assert remote.seek(position) == local.seek(position)

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pytest
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, parts, s3
 from nsdrecon.transfer.manifest import read_manifest
-from nsdrecon.transfer.parts import PartialFile, TransferError, put_aside
+from nsdrecon.transfer.parts import PartialFile, TransferError
 from nsdrecon.transfer.s3 import Bucket, download_s3
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
@@ -98,10 +99,12 @@ def test_upload_parts_too_long_to_be_requests_are_verified_from_disk(
 ):
     monkeypatch.setattr(s3, "LARGEST_PART", PART // 2)
     monkeypatch.setattr(s3, "PART_SIZE", PART // 2 + 11)
-    proxy.faults.extend(["ok", "ok", "flip"])
-    record = download_s3(bucket(proxy.url), KEY, tmp_path / "file")
+    record = download_s3(bucket(server.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
     assert record.checksum.startswith(f"etag-{PART}:")
+    proxy.faults.extend(["ok", "ok", "flip"])
+    with pytest.raises(InputError, match="another checksum"):
+        download_s3(bucket(proxy.url), KEY, tmp_path / "other")
 
 
 def test_requests_are_not_signed_unless_asked_to(proxy, content, tmp_path, monkeypatch):
@@ -114,38 +117,48 @@ def test_requests_are_not_signed_unless_asked_to(proxy, content, tmp_path, monke
     assert all("Authorization" in headers for headers in proxy.headers)
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long", "flip"])
+@pytest.mark.parametrize("fault", ["cut", "reset", "stall", "slowdown", "short", "long"])
 def test_passing_faults_do_not_show(proxy, content, tmp_path, fault):
     proxy.faults.extend(["ok", fault, fault, "ok", "ok", fault])
     timeout = 1.0 if fault == "stall" else 30.0
     download_s3(bucket(proxy.url, timeout=timeout), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
     assert leftovers(tmp_path) == []
-    if fault not in ("flip", "stall"):  # what breaks off is continued where it broke
+    if fault != "stall":  # what breaks off is continued where it broke
         assert proxy.sent < SIZE + 2 * PART
 
 
 def test_mixed_faults(proxy, content, tmp_path):
-    faults = ["cut", "reset", "slowdown", "short", "long", "flip", "ok", "ok"]
+    faults = ["cut", "reset", "slowdown", "short", "long", "ok", "ok"]
     proxy.faults.extend(random.Random(1).choices(faults, k=40))
     download_s3(bucket(proxy.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
 
 
-def test_flipped_bytes_are_found_and_only_their_parts_are_replaced(
-    proxy, content, tmp_path, caplog
-):
-    proxy.faults.extend(["ok", "flip", "ok", "flip"])
+def test_wrong_bytes_never_get_the_final_name(proxy, content, tmp_path):
+    proxy.faults.extend(["ok", "flip"])
+    with pytest.raises(InputError, match=f"{KEY}: found another checksum; expected etag.*again"):
+        download_s3(bucket(proxy.url), KEY, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
     download_s3(bucket(proxy.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
-    assert sum("two fetches of" in message for message in caplog.messages) == 2
 
 
-def test_bytes_that_are_always_wrong_never_get_the_final_name(proxy, content, tmp_path):
-    wrong = hashlib.sha256(b"something else").hexdigest()
-    with pytest.raises(InputError, match=f"{KEY}.*{wrong}"):
-        download_s3(bucket(proxy.url), KEY, tmp_path / "file", sha256=wrong)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("refusal", [None, (400, {}, b""), (501, {}, b"")])
+def test_server_without_ranges(proxy, content, tmp_path, caplog, refusal):
+    proxy.refuses_ranges, proxy.ignores_ranges = refusal, refusal is None
+    proxy.faults.extend(["ok", "cut", "reset"] if refusal is None else [])
+    record = download_s3(bucket(proxy.url), KEY, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == content
+    assert record.checksum.startswith(f"etag-{PART}:")
+    assert "fetched in one piece" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 403, 412, 501])
+def test_server_that_refuses_conditions(proxy, content, tmp_path, status):
+    proxy.refuses_conditions = (status, {}, b"")
+    download_s3(bucket(proxy.url), KEY, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == content
 
 
 @pytest.mark.parametrize("fault", ["slowdown", "stall", "cut"])
@@ -231,9 +244,9 @@ def test_object_replaced_midway_is_never_mixed(server, tmp_path):
 
 
 def test_object_replaced_between_two_parts_stops_the_fetch(server, content, tmp_path):
-    old = bucket(server.url).describe(KEY)
-    stale = s3.ObjectSource(bucket(server.url), s3.RemoteObject(BUCKET, KEY, SIZE, "0" * 32, None))
-    assert b"".join(s3.ObjectSource(bucket(server.url), old).read(5, 10)) == content[5:15]
+    now = bucket(server.url).describe(KEY)
+    stale = replace(now, etag="0" * 32)
+    assert b"".join(now.read(5, 10)) == content[5:15]
     with pytest.raises(TransferError, match="changed while it was fetched"):
         list(stale.read(5, 10))
 
@@ -264,20 +277,6 @@ def test_data_whose_record_cannot_be_written_are_kept(proxy, content, tmp_path):
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize(("damaged", "fetched"), [(False, 0), (True, SIZE)])
-def test_file_put_aside_is_taken_back_if_it_is_whole(proxy, content, tmp_path, damaged, fetched):
-    path = tmp_path / "file"
-    path.write_bytes(content[:-1] + b"x" if damaged else content)
-    put_aside(path)
-    put_aside(path)
-    path.unlink()
-    put_aside(path)  # a run that got no further
-    download_s3(bucket(proxy.url), KEY, path)
-    assert proxy.sent == fetched
-    assert path.read_bytes() == content
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     ("name", "key", "expected"),
     [
@@ -306,7 +305,7 @@ def test_refusal_fails_at_once(proxy, tmp_path, monkeypatch, anonymous, remedy):
 
 
 def test_unreachable_server_fails_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(s3, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
     with pytest.raises(TransferError, match=f"{KEY}.*nothing arrived"):
         download_s3(bucket("http://127.0.0.1:9"), KEY, tmp_path / "file")
 
@@ -316,6 +315,9 @@ def test_unknown_profile_and_bad_endpoint():
         bucket("http://127.0.0.1:9", profile="nobody")
     with pytest.raises(InputError, match="ftp"):
         bucket("ftp://127.0.0.1")
+    with pytest.raises(InputError, match=r"nsd\.s3\.profile") as refusal:
+        bucket("https://me:secret@mirror.example.org")
+    assert "secret" not in str(refusal.value)
 
 
 def test_sizes_of_many_objects(server, content):
@@ -340,18 +342,13 @@ def test_flipped_byte_inside_tls_breaks_the_connection_and_is_asked_for_again(
     assert (tmp_path / "file").read_bytes() == content
 
 
-def test_without_checksum_and_tls_every_part_is_fetched_twice(
-    proxy, content, tmp_path, monkeypatch
+def test_object_without_a_checksum_is_recorded_with_its_sha256(
+    server, content, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(s3, "MD5_ETAG", s3.re.compile("none"))
-    monkeypatch.setattr(s3, "PART_SIZE", PART)
-    proxy.faults.extend(["ok", "flip", "ok", "ok", "flip"])
-    record = download_s3(bucket(proxy.url), KEY, tmp_path / "file")
+    record = download_s3(bucket(server.url), KEY, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == content
     assert record.checksum == f"sha256:{hashlib.sha256(content).hexdigest()}"
-    proxy.always = "flip"
-    with pytest.raises(TransferError, match="no two of 5 fetches"):
-        download_s3(bucket(proxy.url), KEY, tmp_path / "other")
 
 
 def test_full_disk_is_foreseen(server, content, tmp_path, monkeypatch):
@@ -419,11 +416,25 @@ def test_one_process_a_file(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("name", [".partial-file", ".partial-file.journal"])
+def test_links_in_place_of_partial_files_are_not_followed(server, content, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"somebody's")
+    (tmp_path / name).symlink_to(victim)
+    if name == ".partial-file":
+        with pytest.raises(InputError, match=r"\.partial-file: found a symbolic link"):
+            download_s3(bucket(server.url), KEY, tmp_path / "file")
+    else:
+        download_s3(bucket(server.url), KEY, tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == content
+    assert victim.read_bytes() == b"somebody's"
+
+
 def test_progress_counts_bytes_in_the_log(server, content, tmp_path, caplog):
     caplog.set_level("INFO")
     download_s3(bucket(server.url), KEY, tmp_path / "file")
     text = "\n".join(caplog.messages)
-    assert "file: 100%" in text
+    assert "roi.bin: 100%" in text
     assert "1.57M/1.57M" in text
     assert "B/s" in text
 

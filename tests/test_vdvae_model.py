@@ -177,13 +177,6 @@ def test_every_configuration_has_the_originals_names_and_runs(drawn):
     assert torch.isfinite(parameters).all()
 
 
-def test_full_size_parameters():
-    with torch.device("meta"):
-        model = VDVAE(VDVAEConfig())
-    assert sum(p.numel() for p in model.parameters()) == 125_005_860
-    assert len(model.state_dict()) == 2482
-
-
 def test_full_size_forward_pass():
     torch.manual_seed(0)
     config = VDVAEConfig()
@@ -196,15 +189,10 @@ def test_full_size_forward_pass():
     assert torch.isfinite(parameters).all()
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_a_checkpoint_loads_with_and_without_prefix(tmp_path, prefix, form):
-    state = {prefix + name: value for name, value in load_file(WEIGHTS).items()}
-    path = tmp_path / ("checkpoint.safetensors" if form == "safetensors" else "checkpoint.th")
-    if form == "safetensors":
-        save_file(state, path)
-    else:
-        torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
+@pytest.mark.parametrize(("suffix", "save"), [(".th", torch.save), (".safetensors", save_file)])
+def test_a_checkpoint_loads_from_either_format(tmp_path, suffix, save):
+    path = tmp_path / f"checkpoint{suffix}"
+    save(load_file(WEIGHTS), path)
     loaded = load_vdvae(path, SMALL).state_dict()
     for name, value in golden_model().state_dict().items():
         assert torch.equal(loaded[name], value), name

@@ -30,15 +30,6 @@ def voxels(tmp_path):
     return read_mask(write_volume(tmp_path / "nsdgeneral.nii.gz", random_mask()))
 
 
-def test_mask_is_what_is_above_zero(tmp_path):
-    values = random_mask()
-    voxels = read_mask(write_volume(tmp_path / "mask.nii.gz", values))
-    assert len(voxels) == (values == 1).sum()
-    assert voxels.shape == SHAPE
-    np.testing.assert_array_equal(voxels.index, np.argwhere(values == 1))
-    np.testing.assert_allclose(voxels.affine, AFFINE)
-
-
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)),
     st.integers(1, 5),
@@ -79,17 +70,6 @@ def test_data_may_start_after_header_extensions(tmp_path, voxels):
     assert nib.load(tmp_path / "b.nii.gz").dataobj.offset > 3000
     got = read_session(tmp_path / "b.nii.gz", voxels, 7)
     np.testing.assert_array_equal(got, betas[tuple(voxels.index.T)].T)
-
-
-def test_map_and_labels(tmp_path, voxels):
-    ncsnr = np.random.default_rng(1).random(SHAPE).astype(np.float32)
-    ncsnr[0, 0, 0] = np.nan
-    got = read_map(write_volume(tmp_path / "ncsnr.nii.gz", ncsnr), voxels)
-    np.testing.assert_array_equal(got, ncsnr[tuple(voxels.index.T)])
-    labels = np.random.default_rng(2).integers(-1, 8, SHAPE).astype(np.float32)
-    got = read_labels(write_volume(tmp_path / "prf.nii.gz", labels), voxels)
-    np.testing.assert_array_equal(got, labels[tuple(voxels.index.T)])
-    assert got.dtype == np.int32
 
 
 def test_voxels_round_trip(tmp_path, voxels):

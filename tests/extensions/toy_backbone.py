@@ -11,13 +11,13 @@ class TintedDiffusion(StableDiffusion):
     """Conditioned on ``text`` and on ``colour``, (1, 3); unconditional is mid-grey."""
 
     @classmethod
-    def describe(cls, *folders, **named_folders):
-        spec = super().describe(*folders, **named_folders)
+    def describe(cls, folder):
+        spec = super().describe(folder)
         return replace(spec, conditioning={**spec.conditioning, "colour": (1, 3)})
 
     @classmethod
-    def load(cls, *folders, **options):
-        model = super().load(*folders, **options)
+    def load(cls, folder, **options):
+        model = super().load(folder, **options)
         model.unet = TintedUNet(model.unet)
         model.unconditional["colour"] = torch.zeros(1, 1, 3)
         return model

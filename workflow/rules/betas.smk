@@ -19,29 +19,31 @@ rule trials:
         "../scripts/trials.py"
 
 
-rule session_betas:
-    """The voxels of the mask in one session, as stored."""
-    input:
-        betas=nsd_betas("{subject}", "{session}"),
-        mask=nsd_roi("{subject}", config["nsd"]["mask"]),
-        # Not the table of all trials: with another session added, this one is not read again.
-        design=nsd(layout.DESIGN),
-    output:
-        "results/{subject}/betas/sessions/{session}.h5",
-    log:
-        "logs/session_betas/{subject}_{session}.log",
-    benchmark:
-        "results/benchmarks/session_betas/{subject}_{session}.tsv"
-    localrule: True
-    conda:
-        "../envs/nsdrecon.yaml"
-    resources:
-        mem_mb=scaled(500),
-        runtime=scaled(10),
-    params:
-        code=code("session_betas"),
-    script:
-        "../scripts/session_betas.py"
+if not VOXELS_BY_RANGES:
+
+    rule session_betas:
+        """The voxels of the mask in one session, as stored."""
+        input:
+            betas=nsd_betas("{subject}", "{session}"),
+            mask=nsd_roi("{subject}", config["nsd"]["mask"]),
+            # Not the table of all trials: with another session added, this one is not read again.
+            design=nsd(layout.DESIGN),
+        output:
+            "results/{subject}/betas/sessions/{session}.h5",
+        log:
+            "logs/session_betas/{subject}_{session}.log",
+        benchmark:
+            "results/benchmarks/session_betas/{subject}_{session}.tsv"
+        localrule: True
+        conda:
+            "../envs/nsdrecon.yaml"
+        resources:
+            mem_mb=scaled(500),
+            runtime=scaled(10),
+        params:
+            code=code("session_betas"),
+        script:
+            "../scripts/session_betas.py"
 
 
 rule average_betas:

@@ -190,9 +190,12 @@ def folder_files(folder):
 
 
 def categories(wildcards):
-    """The table of categories, where identification within them is asked for."""
+    """The table of categories, where identification within them is asked for; to be unpacked.
+
+    An input that is left out is None to a script; one that is an empty list is not.
+    """
     wanted = config["evaluation"]["categories"] is not None
-    return f"results/{wildcards.subject}/categories.tsv" if wanted else []
+    return {"categories": f"results/{wildcards.subject}/categories.tsv"} if wanted else {}
 
 
 def network_checks():

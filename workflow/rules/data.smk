@@ -2,16 +2,9 @@
 # already. Beside every downloaded file lies its record, from which the manifest is made.
 #
 # Downloads are local rules: compute nodes need no internet. Their parameters are not tracked, since
-# neither the code nor the server that fetched a verified file changes its bytes.
-
-
-# What a kill left between a file's name and Snakemake's note of it, Snakemake removes before the job.
-# Under a second name the job finds it, and has nothing to fetch.
-onstart:
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name in WHOLE_DOWNLOADS:
-            put_aside(job.output.file)
-
+# neither the code nor the server that fetched a verified file changes its bytes. What is there already
+# is not removed before the job (update), which keeps it if it is whole: a kill may have come between a
+# file's name and Snakemake's note of it, or a person has put the file there.
 
 if config["nsd"]["source"] == "simulated":
 
@@ -84,7 +77,7 @@ elif DOWNLOADS:
     rule download_nsd:
         """One file of the data set, by its key in the bucket."""
         output:
-            file=nsd("{key}"),
+            file=update(nsd("{key}")),
             record=nsd("{key}.record.tsv"),
         log:
             "logs/download_nsd/{key}.log",
@@ -102,7 +95,7 @@ elif DOWNLOADS:
 
     use rule download_nsd as download_session with:
         output:
-            file=raw(nsd("{key}")),
+            file=update(raw(nsd("{key}"))),
             record=nsd("{key}.record.tsv"),
         wildcard_constraints:
             key=r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
@@ -110,15 +103,12 @@ elif DOWNLOADS:
 
     if BY_RANGES:
 
-        ruleorder: download_train_stimuli > train_stimuli
-        ruleorder: download_shared_stimuli > shared_stimuli
-
         rule download_train_stimuli:
             """The images that a subject saw in the training split, out of the remote file."""
             input:
                 trials="results/{subject}/trials.tsv",
             output:
-                file="results/{subject}/stimuli/train.h5",
+                file=update("results/{subject}/stimuli/train.h5"),
                 record="results/{subject}/stimuli/train.h5.record.tsv",
             log:
                 "logs/download_train_stimuli/{subject}.log",
@@ -137,7 +127,7 @@ elif DOWNLOADS:
             input:
                 design=nsd(layout.DESIGN),
             output:
-                file="results/stimuli/test.h5",
+                file=update("results/stimuli/test.h5"),
                 record="results/stimuli/test.h5.record.tsv",
             log:
                 "logs/download_shared_stimuli.log",
@@ -152,8 +142,6 @@ elif DOWNLOADS:
                 "../scripts/download_shared_stimuli.py"
 
     if VOXELS_BY_RANGES:
-
-        ruleorder: download_session_betas > session_betas
 
         rule download_session_betas:
             """The voxels of the mask in one session, out of the remote file."""
@@ -200,8 +188,8 @@ if config["nsd"]["source"] != "simulated":
 rule download_weights:
     """One file of pretrained weights."""
     output:
-        file="resources/models/{model}/{file}",
-        # Kept while the file is fetched again: it has the checksum of the first download.
+        file=update("resources/models/{model}/{file}"),
+        # It has the checksum of the first download.
         record=update("resources/models/{model}/{file}.record.tsv"),
     log:
         "logs/download_weights/{model}_{file}.log",
@@ -213,6 +201,8 @@ rule download_weights:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
+    params:
+        cfg=untracked(settings("downloads.mirrors")),
     script:
         "../scripts/download_weights.py"
 
@@ -246,7 +236,7 @@ rule preflight:
         "../envs/nsdrecon.yaml"
     params:
         code=code("preflight"),
-        cfg=settings("nsd.root", "nsd.s3", "nsd.terms_accepted"),
+        cfg=settings("downloads.mirrors", "nsd.root", "nsd.s3", "nsd.terms_accepted"),
         files=lambda wildcards: planned_files(),
         images=planned_images(),
         models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),

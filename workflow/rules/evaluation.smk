@@ -10,26 +10,28 @@ MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == 
 REPEATS = list(range(1, MAX_REPEATS + 1))
 
 
-rule shared_stimuli:
-    """The shared images: what every subject's reconstructions are scored against."""
-    input:
-        stimuli=nsd(layout.STIMULI),
-        design=nsd(layout.DESIGN),
-    output:
-        "results/stimuli/test.h5",
-    log:
-        "logs/shared_stimuli.log",
-    benchmark:
-        "results/benchmarks/shared_stimuli.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    resources:
-        mem_mb=scaled(1000),
-        runtime=scaled(20),
-    params:
-        code=code("shared_stimuli"),
-    script:
-        "../scripts/shared_stimuli.py"
+if not BY_RANGES:
+
+    rule shared_stimuli:
+        """The shared images: what every subject's reconstructions are scored against."""
+        input:
+            stimuli=nsd(layout.STIMULI),
+            design=nsd(layout.DESIGN),
+        output:
+            "results/stimuli/test.h5",
+        log:
+            "logs/shared_stimuli.log",
+        benchmark:
+            "results/benchmarks/shared_stimuli.tsv"
+        conda:
+            "../envs/nsdrecon.yaml"
+        resources:
+            mem_mb=scaled(1000),
+            runtime=scaled(20),
+        params:
+            code=code("shared_stimuli"),
+        script:
+            "../scripts/shared_stimuli.py"
 
 
 rule floors:
@@ -84,10 +86,10 @@ rule categories:
 rule evaluation:
     """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
+        unpack(categories),
         reconstructions="results/{subject}{variant}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}{variant}/betas/test.h5",
-        categories=categories,
         networks=model_files("networks"),
         checked=network_checks(),
     output:
@@ -117,10 +119,10 @@ rule evaluation:
 rule floors_evaluation:
     """Every metric of every image of the floors that need no decoder."""
     input:
+        unpack(categories),
         reconstructions=rules.floors.output,
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
-        categories=categories,
         networks=model_files("networks"),
         checked=network_checks(),
     output:
@@ -147,11 +149,12 @@ rule floors_evaluation:
 rule metrics:
     """Means, intervals, contrasts and retrieval curves, per subject and pooled; the paper's table."""
     input:
-        expand(
+        scores=expand(
             "results/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
             system=[*RUN.titles, *RUN.floor_titles, *RUN.oracle_titles],
         ),
+        responses=expand("results/{subject}/betas/test.h5", subject=SUBJECTS),
     output:
         long="results/tables/metrics.tsv",
         markdown="results/tables/metrics.md",
@@ -174,6 +177,7 @@ rule metrics:
         cfg=settings("evaluation.bootstrap", "nsd.source", "seed"),
         metrics=METRICS,
         contrasts=RUN.contrasts,
+        subjects=SUBJECTS,
         systems=RUN.titles,
         floors=RUN.floor_titles,
         ceilings=RUN.oracle_titles,

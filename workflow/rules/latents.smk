@@ -34,26 +34,28 @@ rule model_check:
         "../scripts/model_check.py"
 
 
-rule train_stimuli:
-    """The images that a subject saw in the training split."""
-    input:
-        stimuli=nsd(layout.STIMULI),
-        trials="results/{subject}/trials.tsv",
-    output:
-        "results/{subject}/stimuli/train.h5",
-    log:
-        "logs/train_stimuli/{subject}.log",
-    benchmark:
-        "results/benchmarks/train_stimuli/{subject}.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    resources:
-        mem_mb=scaled(1000),
-        runtime=scaled(60),
-    params:
-        code=code("train_stimuli"),
-    script:
-        "../scripts/train_stimuli.py"
+if not BY_RANGES:
+
+    rule train_stimuli:
+        """The images that a subject saw in the training split."""
+        input:
+            stimuli=nsd(layout.STIMULI),
+            trials="results/{subject}/trials.tsv",
+        output:
+            "results/{subject}/stimuli/train.h5",
+        log:
+            "logs/train_stimuli/{subject}.log",
+        benchmark:
+            "results/benchmarks/train_stimuli/{subject}.tsv"
+        conda:
+            "../envs/nsdrecon.yaml"
+        resources:
+            mem_mb=scaled(1000),
+            runtime=scaled(60),
+        params:
+            code=code("train_stimuli"),
+        script:
+            "../scripts/train_stimuli.py"
 
 
 rule vdvae_latents:

@@ -1,22 +1,14 @@
 # What a run needs from outside: files of the data set and models, and the records of their downloads.
 import os
 
-from nsdrecon.errors import InputError
+from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES
-from nsdrecon.transfer.parts import put_aside
+from nsdrecon.transfer.guards import require_https
 
 WEIGHTS = {".th", ".pt", ".pth", ".tar", ".safetensors"}
 DOWNLOADS = config["nsd"]["source"] == "s3"
 BY_RANGES = DOWNLOADS and config["nsd"]["stimuli"] == "ranges"
 VOXELS_BY_RANGES = DOWNLOADS and config["nsd"]["volumes"] == "ranges"
-# Rules whose job can use a file that is there already.
-WHOLE_DOWNLOADS = {
-    "download_nsd",
-    "download_session",
-    "download_shared_stimuli",
-    "download_train_stimuli",
-    "download_weights",
-}
 COCO_CAPTIONS = "resources/captions/coco.npy"
 COCO_ANNOTATIONS = f"resources/models/coco-annotations/{FILES['coco-annotations'].name}"
 
@@ -28,6 +20,16 @@ if VOXELS_BY_RANGES and (config["nsd"]["format"] != "hdf5" or config["nsd"]["kee
         ),
         expected="hdf5, in which a voxel can be found, and no volumes to keep",
         remedy="Set nsd.format: hdf5 and nsd.keep_raw: false, or nsd.volumes: whole.",
+    )
+
+if config["nsd"]["s3"]["endpoint"] is not None:
+    require_https(config["nsd"]["s3"]["endpoint"], own_server=True)
+
+if unknown := set(config["downloads"]["mirrors"]) - set(FILES):
+    raise InputError(
+        "downloads.mirrors",
+        found=listing(sorted(unknown)),
+        expected=f"some of {listing(FILES, 20)}",
     )
 
 # Jobs find every model on the disk; only download_repository asks the hub.

@@ -13,9 +13,10 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         raise InputError(
             "models", found=f"{model}/{file}", expected=f"a file of your own or {known}"
         )
-    path, table = snakemake.output.file, snakemake.output.record
+    entry, path, table = FILES[model], snakemake.output.file, snakemake.output.record
+    urls = [entry.url, *snakemake.params.cfg["downloads.mirrors"].get(model, [])]
     # Without a published checksum, the one of the first download is the one to expect.
     first = (recorded_checksum(table, path) or "").removeprefix("sha256:")
-    expected = FILES[model].sha256 or first or None
-    record = download_https(FILES[model].url, path, sha256=expected, record=table)
+    expected = entry.sha256 or first or None
+    record = download_https(urls, path, size=entry.size, sha256=expected, record=table)
     log.info("%d bytes, %s", record.bytes, record.checksum)

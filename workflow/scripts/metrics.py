@@ -3,7 +3,7 @@
 from nsdrecon.evaluation.published import PUBLISHED, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
-from nsdrecon.evaluation.tables import Layout, write_latex, write_markdown
+from nsdrecon.evaluation.tables import Layout, voxels_used, write_latex, write_markdown
 from nsdrecon.logs import job_log
 from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.store import read_table, write_table
@@ -13,7 +13,8 @@ SIMULATED = "The data set is simulated: the rows of published results are of oth
 with job_log(snakemake.log[0], snakemake.rule) as log:
     cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
     columns = [from_params(row) for row in params.metrics]
-    tables = [read_table(path) for path in snakemake.input]
+    tables = [read_table(path) for path in snakemake.input.scores]
+    voxels = voxels_used(dict(zip(params.subjects, snakemake.input.responses, strict=True)))
     options = {"resamples": cfg["evaluation.bootstrap"], "seed": cfg["seed"]}
     metrics = metrics_table(tables, **options)
     write_table(output.long, metrics)
@@ -27,7 +28,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         "columns": columns,
         "layout": Layout(params.systems, params.floors, params.ceilings),
         "published": PUBLISHED,
-        "note": SIMULATED if cfg["nsd.source"] == "simulated" else "",
+        "note": f"{voxels} {SIMULATED if cfg['nsd.source'] == 'simulated' else ''}".strip(),
     }
     write_markdown(metrics, output.markdown, **shown)
     # One subject alone is not pooled: its own rows come last.

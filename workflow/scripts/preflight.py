@@ -14,7 +14,7 @@ from nsdrecon.volumes import read_mask
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     params = snakemake.params
-    plan = list(model_plan(params.models))
+    plan = list(model_plan(params.models, params.cfg["downloads.mirrors"]))
     if params.files:
         images = {}
         for path, (subject, sessions) in params.images.items():

@@ -69,9 +69,36 @@ def extract_session(
         If a file is damaged, mask and betas differ in shape, or the session has another number of
         trials than the table.
     """
-    rows = _trials_of(trials, session, betas_path)
     voxels = read_mask(mask_path)
-    betas = read_session(betas_path, voxels, n_trials=len(rows))
+    betas = read_session(betas_path, voxels, n_trials=len(_trials_of(trials, session, betas_path)))
+    store_session(betas, voxels, trials, subject, session, output)
+
+
+def store_session(
+    betas: np.ndarray,
+    voxels: Voxels,
+    trials: pd.DataFrame,
+    subject: str,
+    session: int,
+    output: str | Path,
+) -> None:
+    """Store one session's betas as `extract_session` does.
+
+    Parameters
+    ----------
+    betas
+        Shape (n_trials, n_voxels), int16, as stored in NSD.
+    voxels
+        Where they are.
+    trials, subject, session, output
+        As for `extract_session`.
+
+    Raises
+    ------
+    InputError
+        If the session is not in the trial table.
+    """
+    rows = _trials_of(trials, session, output)
     with create_h5(output) as file:
         chunks = (len(rows), min(_CHUNK_VOXELS, len(voxels)))
         file.create_dataset("betas", data=betas, chunks=chunks)

@@ -1,7 +1,8 @@
 """Strict, offline loading of pretrained models from local folders of diffusers and transformers.
 
-Both libraries fill weights that a checkpoint lacks with random numbers and go on; here that is an
-error. Nothing is ever looked up on the network.
+Both libraries fill weights that a checkpoint lacks with random numbers, leave out those that the
+model does not know, and go on; here that is an error. What older releases of theirs wrote under
+other names they translate first. Nothing is ever looked up on the network.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def load_model(
     kind
         Class of the model, with ``from_pretrained``.
     folder
-        Folder with ``config.json`` and the weights (safetensors are preferred).
+        Folder with ``config.json`` and the weights: safetensors, or pickles where there are none.
     dtype
         Type of the parameters.
     device
@@ -87,14 +88,20 @@ def load_model(
     Raises
     ------
     InputError
-        If the folder, a weight or a whole file is missing, or a weight has another shape.
+        If the folder, a weight or a whole file is missing, a weight has another shape, or the file
+        holds more than the model.
     """
     folder = Path(folder)
     read_config(folder)
     disable_progress_bar()
     try:
         model, report = kind.from_pretrained(
-            str(folder), local_files_only=True, output_loading_info=True, dtype=dtype
+            str(folder),
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=dtype,
+            use_safetensors=any(folder.glob("*.safetensors")),
+            ignore_mismatched_sizes=True,  # they are in the report, which has all of them
         )
     except UNREADABLE as error:
         raise InputError(
@@ -102,12 +109,20 @@ def load_model(
             found=f"weights that do not load ({load_fault(error)})",
             expected=f"a {kind.__name__}",
         ) from error
-    for fault in ("missing_keys", "mismatched_keys"):
-        if report[fault]:
-            names = listing(sorted(map(str, report[fault])))
+    other_shapes = [
+        f"{name} {tuple(found)} instead of {tuple(expected)}"
+        for name, found, expected in report["mismatched_keys"]
+    ]
+    faults = {
+        "missing weights": report["missing_keys"],
+        "unknown weights": report["unexpected_keys"],
+        "weights of other shapes": other_shapes,
+    }
+    for fault, names in faults.items():
+        if names:
             raise InputError(
                 folder,
-                found=f"{fault.removesuffix('_keys')} weights {names}",
-                expected=f"every weight of a {kind.__name__} of this configuration",
+                found=f"{fault} {listing(sorted(names))}",
+                expected=f"the weights of {kind.__name__} as configured, and no others",
             )
     return model.eval().requires_grad_(False).to(device)

@@ -78,14 +78,30 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
 
 
 def dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """A dataset of an open file, or an error that lists what is there."""
+    """A dataset of an open file, or an error that lists what is there.
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset, or its data lie in another file, which may be any of this
+        machine's.
+    """
     if name not in file or not isinstance(file[name], h5py.Dataset):
         raise InputError(
             file.filename,
             found=f"datasets {listing(sorted(file)) or '(none)'}",
             expected=f"a dataset {name!r}",
         )
-    return file[name]
+    found = file[name]
+    elsewhere = found.external or found.is_virtual
+    if elsewhere or isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+        raise InputError(
+            file.filename,
+            found=f"{name!r} with its data in another file",
+            expected="its own data",
+            remedy="Get the file anew from a source that can be trusted.",
+        )
+    return found
 
 
 def write_arrays(

@@ -30,6 +30,8 @@ from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model
 
 Device = str | torch.device
 
+COUNTER = ".num_batches_tracked"
+
 
 def by_network(metrics: Sequence[NetworkMetric]) -> Iterator[list[NetworkMetric]]:
     """Metrics in groups that share one network and input, so that each picture passes it once."""
@@ -293,8 +295,13 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _filled(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> nn.Module:
-    """The model with all its weights taken from a state dict, and none left over."""
+    """The model with all its weights taken from a state dict, and none left over.
+
+    Only the counters of batch norms may be missing: files from before they were invented, such as
+    Inception v3's, have none, and no result depends on them.
+    """
     own = model.state_dict()
+    state = {name: own[name] for name in own if name.endswith(COUNTER)} | dict(state)
     faults = {
         "no weight": [name for name in own if name not in state],
         "an unknown weight": [name for name in state if name not in own],

@@ -12,7 +12,7 @@ import pandas as pd
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.published import PublishedResult
 from nsdrecon.metrics import Metric
-from nsdrecon.store import whole_file
+from nsdrecon.store import dataset, open_h5, whole_file
 
 
 @dataclass(frozen=True)
@@ -347,6 +347,26 @@ def explained(metrics: pd.DataFrame) -> str:
             "they count as no relation."
         )
     return text
+
+
+def voxels_used(responses: Mapping[str, str | Path]) -> str:
+    """How many voxels the decoders had, beside those of published pipelines.
+
+    Parameters
+    ----------
+    responses
+        Subject to a file of mean responses (:func:`nsdrecon.betas.average_repeats`).
+    """
+    counts = []
+    for subject, path in responses.items():
+        with open_h5(path) as file:
+            used, of = len(dataset(file, "voxel")), file.attrs["voxels_in_mask"]
+        counts.append(f"{subject} {used:,} of {of:,}")
+    return (
+        f"Voxels used: {', '.join(counts)}. Left out are those that do not vary within some "
+        "session, or fall below responses.min_ncsnr. Published pipelines keep all of nsdgeneral: "
+        "15,724 in subject 1."
+    )
 
 
 def subject_title(metrics: pd.DataFrame, subject: str) -> str:

@@ -7,14 +7,17 @@ volumes, one session's betas. Each is determined by the configuration alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import scipy.io
+from nibabel.openers import ImageOpener
 
 from nsdrecon import layout
 from nsdrecon.errors import InputError
@@ -34,6 +37,7 @@ IMAGE_SIZE = 425
 BETA_SCALE = 300  # int16 = percent signal change x 300
 _VOXEL_SIZE = 1.8  # mm
 _TRIAL_SPACING = 4 / 3  # seconds, as NSD's volumes say
+_CAPTION_TYPE = "<U250"
 # Out of ten images, one has three captions and two have four.
 _CAPTION_COUNTS = (3, 4, 4, 5, 5, 5, 5, 5, 5, 5)
 
@@ -233,7 +237,7 @@ def _repeat_trials(experiment: Experiment, subject: int, n_stimuli: int) -> np.n
 
 def _write_captions(path: Path, config: SimulationConfig, scenes: Sequence[Scene]) -> None:
     """Unicode array (n_stimuli, 5); missing captions are empty and come last."""
-    captions = np.array([caption_scene(scene) for scene in scenes])
+    captions = np.array([caption_scene(scene) for scene in scenes], dtype=_CAPTION_TYPE)
     counts = generator(config.seed, "captions").choice(_CAPTION_COUNTS, len(scenes))
     captions[np.arange(captions.shape[1]) >= counts[:, None]] = ""
     with whole_file(path) as partial, partial.open("wb") as stream:
@@ -244,7 +248,7 @@ def _write_stimuli(path: Path, features: Path, seed: int, scenes: Sequence[Scene
     """Draw every stimulus once, into the stimulus file and through the image filters."""
     attributes = [scene_attributes(scene) for scene in scenes]
     n = len(scenes)
-    with create_h5(path) as stimuli, create_h5(features) as derived:
+    with _create_matlab_h5(path) as stimuli, create_h5(features) as derived:
         # Neither chunked nor compressed: image i starts at a fixed offset.
         images = stimuli.create_dataset("imgBrick", (n, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         maps = derived.create_dataset("maps", (n, len(CHANNELS), GRID, GRID), np.float32)
@@ -259,19 +263,32 @@ def _write_stimuli(path: Path, features: Path, seed: int, scenes: Sequence[Scene
 
 
 def _write_nifti(path: Path, volume: np.ndarray) -> None:
-    """NIfTI, slope 1 and intercept 0: what is stored is what is meant, apart from the unit."""
+    """NIfTI as NSD's: the place of the voxels in sform alone, and a slope of 0, which is none."""
     affine = np.diag([_VOXEL_SIZE] * 3 + [1.0])
     affine[:3, 3] = -_VOXEL_SIZE * (np.array(volume.shape[:3]) - 1) / 2
-    image = nib.Nifti1Image(volume, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    if volume.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], _TRIAL_SPACING))
-    with whole_file(path) as partial:
-        nib.save(image, partial)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape)
+    header.set_sform(affine, code="scanner")
+    header.set_zooms([_VOXEL_SIZE] * 3 + [_TRIAL_SPACING] * (volume.ndim - 3))
+    header.set_xyzt_units("mm", "sec")
+    # nibabel itself would save a slope of 1.
+    header["scl_slope"] = 0
+    with whole_file(path) as partial, ImageOpener(partial, "wb") as stream:
+        header.write_to(stream)
+        for part in np.moveaxis(volume, -1, 0):
+            stream.write(part.tobytes(order="F"))
 
 
 def _write_beta_h5(path: Path, volume: np.ndarray) -> None:
     """MATLAB's axis order: (trials, Z, Y, X), one voxel's trials a chunk, not compressed."""
     reversed_axes = volume.transpose()
-    with create_h5(path) as file:
+    with _create_matlab_h5(path) as file:
         file.create_dataset("betas", data=reversed_axes, chunks=(reversed_axes.shape[0], 1, 1, 1))
+
+
+@contextmanager
+def _create_matlab_h5(path: Path) -> Iterator[h5py.File]:
+    """A new file of HDF5's oldest format, as MATLAB writes it."""
+    with whole_file(path) as partial, h5py.File(partial, "w", libver="earliest") as file:
+        yield file

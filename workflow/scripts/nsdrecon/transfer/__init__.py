@@ -31,9 +31,9 @@ A file gets its final name only after one of these has held for all of it:
    the object or of its upload parts' MD5s;
 2. where there is none (a range of a file, a model without a published checksum): TLS, which
    authenticates every record between the server and this process, so that a byte that changes on
-   the way breaks the connection and is asked for again;
-3. where there is no TLS either (a mirror of one's own reached by plain HTTP): every part is fetched
-   until two fetches agree.
+   the way breaks the connection and is asked for again. Only a mirror of one's own can be reached
+   by plain HTTP; for ranges it has to be trusted.
 
-Ranged requests carry ``If-Match``, so that all parts belong to the same version of the file.
+Every answer of a server is compared with the version of the file (ETag and size) that was asked
+for, so that all parts are of one version.
 """

@@ -59,12 +59,6 @@ FILES = {
         "https://openaipublic.blob.core.windows.net/very-deep-vaes-assets/vdvae-assets-2/"
         "imagenet64-iter-1600000-model-ema.th"
     ),
-    "clip-vit-l-14": ModelFile(
-        "https://openaipublic.azureedge.net/clip/models/"
-        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt",
-        932_768_134,
-        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
-    ),
     "alexnet": ModelFile(
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         244_408_911,

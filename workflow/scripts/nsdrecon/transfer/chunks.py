@@ -3,29 +3,24 @@
 NSD's files of betas are uncompressed, and one chunk holds one voxel in all trials, so a voxel is a
 run of bytes. Where it lies is in the index of the chunks, a B-tree (version 1) whose nodes lie
 between the data. Only the nodes that lead to wanted chunks are fetched, level by level, then the
-chunks. They go where they are in the remote file, into a sparse copy of it, from which HDF5 itself
-reads the voxels: nothing about the order of chunks or nodes is assumed.
+chunks: nothing about the order of chunks or nodes is assumed. Of a file of another layout all has
+to be fetched.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
 
 import h5py
 import numpy as np
 
 from nsdrecon import store
 from nsdrecon.errors import InputError
-from nsdrecon.transfer.parts import Fetch, Part, PartialFile
-from nsdrecon.transfer.ranges import BLOCK, RemoteFile
-from nsdrecon.transfer.s3 import Bucket, ObjectSource, RemoteObject
+from nsdrecon.transfer.parts import NoRanges, Part, Source, fetch_parts
+from nsdrecon.transfer.ranges import RemoteFile
+from nsdrecon.transfer.s3 import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +28,10 @@ logger = logging.getLogger(__name__)
 # the delay of the network, which many requests at a time hide.
 WORKERS = 32
 GAP = 1 << 16
-MOST_REQUESTS = 400
+MOST_REQUESTS = 1000
 LONGEST_RANGE = 1 << 20
-NODES_AT_A_TIME = 1 << 10
 # Bytes that travel for a byte of NSD's voxels.
-OVERHEAD = 3
+OVERHEAD = 2
 SIGNATURE = b"TREE"
 CHUNK_NODE = 1
 
@@ -56,6 +50,8 @@ class Index:
         Byte of the file that addresses in it count from.
     root
         First byte of the root node.
+    level
+        Its level; that of the nodes whose children are chunks is 0.
     node_bytes
         Length of every node.
     chunk
@@ -70,6 +66,7 @@ class Index:
     size: int
     base: int
     root: int
+    level: int
     node_bytes: int
     chunk: tuple[int, ...]
     shape: tuple[int, ...]
@@ -107,36 +104,28 @@ class Index:
         try:
             return np.ravel_multi_index(tuple(number), (*counts, 2))
         except ValueError as error:
-            raise self.error("chunks outside of the dataset") from error
+            raise self.refusal("chunks outside of the dataset") from error
 
-    def error(self, found: str) -> InputError:
-        """The error for a file that this module does not read."""
-        return InputError(
+    def refusal(self, found: str) -> NoRanges:
+        """What to raise for a file whose voxels this module does not find."""
+        return NoRanges(
             self.label,
             found=found,
-            expected="int16, one uncompressed chunk a voxel, indexed by a B-tree of version 1",
-            remedy="Fetch whole volumes (nsd.volumes: whole).",
+            expected="one uncompressed chunk a voxel, indexed by a B-tree of version 1",
         )
 
 
-@contextmanager
-def fetched_chunks(
+def read_voxels(
     bucket: Bucket,
     key: str,
     voxel: np.ndarray,
     shape: tuple[int, int, int],
-    path: str | Path,
-    *,
-    dataset: str = "betas",
-) -> Iterator[Path]:
-    """A sparse copy of a remote session file that holds the voxels of a mask.
+    n_trials: int,
+) -> np.ndarray:
+    """Betas of one session at some voxels, out of its remote HDF5 file.
 
-    What an interrupted run left is used. The copy is removed when the block ends well; if it does
-    not, the next run has nothing to fetch.
-
-    No checksum covers a range of an object. All ranges are of one version (its ETag), TLS vouches
-    for the bytes on the way, and without TLS each range is fetched until two fetches agree (which
-    doubles the bytes).
+    No checksum covers a range of an object. All ranges are of one version (its ETag), and TLS
+    vouches for the bytes on the way; a server of one's own without TLS has to be trusted.
 
     Parameters
     ----------
@@ -145,69 +134,84 @@ def fetched_chunks(
     key
         Its key.
     voxel
-        Shape (n, 3): the voxels' coordinates i, j, k, each once.
+        Shape (n_voxels, 3): the voxels' coordinates i, j, k, each once.
     shape
-        Shape (X, Y, Z) of the volume; that of the dataset is (trials, Z, Y, X).
-    path
-        A name beside which the copy may lie; the copy's name ends like it.
-    dataset
-        Name of the remote dataset.
+        Shape (X, Y, Z) of the volume; that of the dataset is (n_trials, Z, Y, X).
+    n_trials
+        How many trials the session has by the experiment's design.
 
-    Yields
-    ------
-    Path
-        The copy. Other parts of it than the header and these voxels are not what they should be.
+    Returns
+    -------
+    Shape (n_trials, n_voxels), int16.
 
     Raises
     ------
+    NoRanges
+        If the server does not give parts of the file, or a chunk is not a voxel in all trials,
+        uncompressed, found by a B-tree of version 1: the whole file can still be read.
     InputError
-        If the file cannot be read, its volume has another shape, a chunk is not a voxel in all
-        trials, uncompressed, found by a B-tree of version 1, or the disk is full.
+        If the file cannot be had, is damaged, or holds another volume or other numbers.
     TransferError
-        If the network fails for longer than the patience lasts; running again continues.
+        If the network fails for longer than the patience lasts.
     """
     remote = bucket.describe(key)
-    source, twice = ObjectSource(bucket, remote), not bucket.encrypted
-    stream = _Witness(source, remote.size, bucket.patience, twice)
-    index, proof = _read_header(stream, remote, dataset, voxel, shape)
-    identity = {"etag": remote.etag, "size": remote.size}
-    with PartialFile(path, identity, lambda data: os.truncate(data, remote.size)) as file:
-        for number, block in stream.blocks.items():
-            file.write(number * BLOCK, block)
-
-        def fetch(starts: np.ndarray, length: int) -> None:
-            Fetch(
-                source,
-                file,
-                coalesced(starts[~covered(starts, length, file.md5)], length),
-                workers=bucket.workers,
-                patience=bucket.patience,
-                twice=twice,
-            ).run()
-
-        with file.data.open("rb") as copy:
-            chunks = _find_chunks(index, copy, voxel, fetch)
-            fetch(chunks, index.chunk_bytes)
-            found = os.pread(copy.fileno(), index.chunk_bytes, chunks[0])
-        if found != proof.tobytes():
-            raise index.error(f"other bytes for voxel {voxel[0].tolist()} than HDF5 reads")
-        file.share()
-        yield file.data
-        file.discard()
+    index, proof = _read_header(remote, voxel, (*shape, n_trials))
+    zero = np.zeros((len(voxel), 1), np.int64)
+    wanted = index.ranks(np.hstack([zero, voxel[:, ::-1], zero]))
+    order = np.argsort(wanted)
+    starts = np.array([index.root])
+    for level in range(index.level, -1, -1):
+        nodes = fetch_pieces(remote, starts, index.node_bytes).view(index.node)[:, 0]
+        ranks, starts = _children(index, nodes, starts, level, wanted[order])
+    if not np.array_equal(np.sort(ranks), wanted[order]):
+        missing = np.setdiff1d(wanted, ranks)
+        raise index.refusal(f"no chunk for {len(missing)} of {len(wanted)} voxels, or several")
+    betas = np.empty((n_trials, len(voxel)), np.int16)
+    chunks = fetch_pieces(remote, starts[np.argsort(ranks)], index.chunk_bytes)
+    betas[:, order] = chunks.view(index.dtype).T
+    if not np.array_equal(betas[:, 0], proof):
+        raise index.refusal(f"other numbers for voxel {voxel[0].tolist()} than HDF5 reads")
+    return betas
 
 
-def covered(starts: np.ndarray, length: int, parts: Iterable[Part]) -> np.ndarray:
-    """Which pieces of equal length lie in some parts, shape (n,), bool.
+class _Memory:
+    """Bytes in memory, as a `parts.Sink`."""
 
-    What was fetched to save requests may hold what is wanted later.
+    def __init__(self, size: int) -> None:
+        self.data = np.empty(size, np.uint8)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Take bytes."""
+        self.data[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+
+    def finish(self, part: Part, md5: str) -> None:
+        """Nothing to note: what is in memory is fetched in one go."""
+
+
+def fetch_pieces(source: Source, starts: np.ndarray, length: int) -> np.ndarray:
+    """Pieces of equal length of a remote file, near ones in one request.
+
+    Parameters
+    ----------
+    source
+        Where the bytes come from.
+    starts
+        Shape (n,): first byte of each piece, in any order.
+    length
+        Bytes of a piece.
+
+    Returns
+    -------
+    Shape (n, length), uint8.
     """
-    ranges = sorted((part.target, part.target + part.length) for part in parts)
-    first, end = np.array(ranges, np.int64).reshape(-1, 2).T
-    end = np.maximum.accumulate(end)
-    begins = np.concatenate([[True], first[1:] > end[:-1]])[: len(first)]
-    ends = np.concatenate([begins[1:], [True]])[: len(first)]
-    run = np.searchsorted(first[begins], starts, side="right") - 1
-    return (run >= 0) & (starts + length <= np.append(end[ends], 0)[run])
+    parts = coalesced(starts, length)
+    memory = _Memory(sum(part.length for part in parts))
+    fetch_parts(source, parts, memory)
+    first = np.array([part.source for part in parts])
+    target = np.array([part.target for part in parts])
+    run = np.searchsorted(first, starts, side="right") - 1
+    places = target[run] + starts - first[run]
+    return np.stack([memory.data[place : place + length] for place in places.tolist()])
 
 
 def coalesced(
@@ -232,63 +236,73 @@ def coalesced(
         Number of requests above which larger gaps are fetched, too.
     longest
         Most bytes in a request: longer runs are cut.
+
+    Returns
+    -------
+    list of Part
+        In the order of the remote file; their targets follow each other without gaps.
     """
     starts = np.unique(starts)
     gaps = np.diff(starts) - length
     if len(gaps) >= most:
         gap = max(gap, int(np.partition(gaps, -most)[-most]))
-    runs = np.split(starts, np.flatnonzero(gaps > gap) + 1) if len(starts) else []
-    return [
-        Part(start, start, min(longest, end - start))
-        for first, end in ((int(run[0]), int(run[-1]) + length) for run in runs)
-        for start in range(first, end, longest)
-    ]
+    parts, target = [], 0
+    for run in np.split(starts, np.flatnonzero(gaps > gap) + 1):
+        end = int(run[-1]) + length
+        for start in range(int(run[0]), end, longest):
+            parts.append(Part(start, target, min(longest, end - start)))
+            target += parts[-1].length
+    return parts
 
 
 class _Witness(RemoteFile):
-    """A remote file that notes first byte and length of the nodes of chunk indices read from it."""
+    """A remote file that notes the nodes of chunk indices read from it.
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        self.nodes: list[tuple[int, int]] = []
+    Attributes
+    ----------
+    nodes
+        First byte, level and length of each.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.nodes: list[tuple[int, int, int]] = []
 
     def readinto(self, buffer: bytearray) -> int:
         """As `RemoteFile.readinto`."""
         start, view = self.position, memoryview(buffer).cast("B")
         length = super().readinto(buffer)
         if bytes(view[:5]) == SIGNATURE + bytes([CHUNK_NODE]):
-            self.nodes.append((start, length))
+            self.nodes.append((start, view[5], length))
         return length
 
 
 def _read_header(
-    stream: _Witness,
-    remote: RemoteObject,
-    name: str,
-    voxel: np.ndarray,
-    shape: tuple[int, int, int],
+    remote: Source, voxel: np.ndarray, expected: tuple[int, ...]
 ) -> tuple[Index, np.ndarray]:
     """Where the index is; and the first voxel in all trials, as HDF5 reads it.
 
     HDF5 does not say where an index is, but reads its root before anything else of it.
     """
+    stream = _Witness(remote)
     try:
         with h5py.File(stream, "r") as file:
-            betas = store.dataset(file, name)
-            n_filters = betas.id.get_create_plist().get_nfilters()
-            found = f"{betas.dtype} of shape {betas.shape}, chunks {betas.chunks}, "
-            found += f"{n_filters} filters"
-            layout = (file.userblock_size, 0, 0, betas.chunks, betas.shape, betas.dtype)
-            index = Index(remote.label, remote.size, *layout)
-            one_voxel = betas.ndim == 4 and betas.chunks == (len(betas), 1, 1, 1)
-            if betas.dtype.kind != "i" or betas.dtype.itemsize != 2 or not one_voxel or n_filters:
-                raise index.error(found)
-            if betas.shape[:0:-1] != tuple(shape):
+            betas = store.dataset(file, "betas")
+            if (
+                betas.shape[::-1] != expected
+                or betas.dtype.kind != "i"
+                or betas.dtype.itemsize != 2
+            ):
                 raise InputError(
                     remote.label,
-                    found=f"a volume of {betas.shape[:0:-1]}",
-                    expected=f"{tuple(shape)} as in the mask",
+                    found=f"{betas.dtype} of shape {betas.shape}",
+                    expected=f"int16 of shape {expected[::-1]} as by mask and design",
                 )
+            n_filters = betas.id.get_create_plist().get_nfilters()
+            layout = (file.userblock_size, 0, 0, 0, betas.chunks, betas.shape, betas.dtype)
+            index = Index(remote.label, remote.size, *layout)
+            if betas.chunks != (len(betas), 1, 1, 1) or n_filters:
+                raise index.refusal(f"chunks {betas.chunks}, {n_filters} filters")
             i, j, k = voxel[0].tolist()
             proof = betas[:, k, j, i]
             sizes = file.id.get_create_plist().get_sizes()
@@ -297,69 +311,54 @@ def _read_header(
             remote.label, found=f"data that do not read ({error})", expected="a complete HDF5 file"
         ) from error
     if not stream.nodes or sizes != (8, 8):
-        raise index.error(f"{found}, no such index")
-    root, node_bytes = stream.nodes[0]
-    logger.info("%s:%s is %s, its index at byte %d", remote.label, name, found, root)
-    return replace(index, root=root, node_bytes=node_bytes), proof.astype(betas.dtype)
-
-
-def _find_chunks(
-    index: Index, copy: BinaryIO, voxel: np.ndarray, fetch: Callable[[np.ndarray, int], None]
-) -> np.ndarray:
-    """First byte of each voxel's chunk, shape (n,), fetching the nodes that lead to it."""
-    zero = np.zeros((len(voxel), 1), np.int64)
-    wanted, place = np.unique(
-        index.ranks(np.hstack([zero, voxel[:, ::-1], zero])), return_inverse=True
-    )
-    nodes = np.array([index.root])  # is here: HDF5 read it
-    level = int(_read_nodes(index, copy, nodes)["level"][0])
-    ranks, starts = _children(index, copy, nodes, level, wanted)
-    while level:
-        fetch(starts, index.node_bytes)
-        level -= 1
-        ranks, starts = _children(index, copy, starts, level, wanted)
-    if not np.array_equal(np.sort(ranks), wanted):
-        missing = np.setdiff1d(wanted, ranks)
-        raise index.error(f"no chunk for {len(missing)} of {len(wanted)} voxels, or several")
-    return starts[np.argsort(ranks)][place]
+        raise index.refusal("no such index")
+    root, level, node_bytes = stream.nodes[0]
+    index = replace(index, root=root, level=level, node_bytes=node_bytes)
+    if index.node.itemsize != node_bytes:
+        raise index.refusal(f"nodes of {node_bytes} bytes")
+    logger.info("%s of shape %s, index at byte %d", index.dtype, index.shape, root)
+    return index, proof
 
 
 def _children(
-    index: Index, copy: BinaryIO, nodes: np.ndarray, level: int, wanted: np.ndarray
+    index: Index, nodes: np.ndarray, starts: np.ndarray, level: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks and first bytes of those children of nodes that are, or lead to, wanted chunks."""
-    ranks, starts = [], []
-    for batch in np.split(nodes, range(NODES_AT_A_TIME, len(nodes), NODES_AT_A_TIME)):
-        read = _read_nodes(index, copy, batch)
-        number, used = np.arange(read["entries"].shape[1] + 1), read["used"][:, np.newaxis]
-        sound = (
-            (read["signature"] == SIGNATURE)
-            & (read["type"] == CHUNK_NODE)
-            & (read["level"] == level)
-            & (read["used"] < len(number))
-        )
-        if not sound.all():
-            raise index.error(f"no node of level {level} at byte {batch[~sound][0]}")
-        key = np.concatenate([read["entries"]["key"], read["last"][:, np.newaxis]], axis=1)
-        # What lies behind the last key in use is not defined.
-        rank = index.ranks(np.where((number <= used)[..., np.newaxis], key["offset"], 0))
-        least, key = rank[:, :-1], key[:, :-1]
-        beyond = rank[:, 1:] if level else least + 1
-        chosen = (number[:-1] < used) & (
-            np.searchsorted(wanted, least) < np.searchsorted(wanted, beyond)
-        )
-        length = index.node_bytes if level else index.chunk_bytes
-        start = read["entries"]["child"][chosen]
-        if (start > np.uint64(index.size - index.base - length)).any():
-            raise index.error("chunks or nodes outside of the file")
-        if not level and ((key["bytes"] != length) | (key["filters"] != 0))[chosen].any():
-            raise index.error("chunks of other lengths, or filtered")
-        ranks.append(least[chosen])
-        starts.append(start.astype(np.int64) + index.base)
-    return np.concatenate(ranks), np.concatenate(starts)
+    """Ranks and first bytes of those children of nodes that are, or lead to, wanted chunks.
 
-
-def _read_nodes(index: Index, copy: BinaryIO, starts: np.ndarray) -> np.ndarray:
-    """Nodes of the index, shape (n,), of type `Index.node`."""
-    data = [os.pread(copy.fileno(), index.node_bytes, start) for start in starts.tolist()]
-    return np.frombuffer(b"".join(data), index.node)
+    Parameters
+    ----------
+    index
+        Whose nodes they are.
+    nodes
+        Shape (n,), of type `Index.node`.
+    starts
+        Shape (n,): their first bytes.
+    level
+        Their level; 0 is that of the chunks.
+    wanted
+        Ranks of the wanted chunks, ascending.
+    """
+    number, used = np.arange(nodes["entries"].shape[1] + 1), nodes["used"][:, np.newaxis]
+    sound = (
+        (nodes["signature"] == SIGNATURE)
+        & (nodes["type"] == CHUNK_NODE)
+        & (nodes["level"] == level)
+        & (nodes["used"] < len(number))
+    )
+    if not sound.all():
+        raise index.refusal(f"no node of level {level} at byte {starts[~sound][0]}")
+    key = np.concatenate([nodes["entries"]["key"], nodes["last"][:, np.newaxis]], axis=1)
+    # What lies behind the last key in use is not defined.
+    rank = index.ranks(np.where((number <= used)[..., np.newaxis], key["offset"], 0))
+    least, key = rank[:, :-1], key[:, :-1]
+    beyond = rank[:, 1:] if level else least + 1
+    chosen = (number[:-1] < used) & (
+        np.searchsorted(wanted, least) < np.searchsorted(wanted, beyond)
+    )
+    length = index.node_bytes if level else index.chunk_bytes
+    start = nodes["entries"]["child"][chosen]
+    if (start > np.uint64(index.size - index.base - length)).any():
+        raise index.refusal("chunks or nodes outside of the file")
+    if not level and ((key["bytes"] != length) | (key["filters"] != 0))[chosen].any():
+        raise index.refusal("chunks of other lengths, or filtered")
+    return least[chosen], start.astype(np.int64) + index.base

@@ -37,10 +37,18 @@ def require_https(url: str, *, own_server: bool = False) -> None:
     Raises
     ------
     InputError
-        If the scheme is not https (or http with ``own_server``).
+        If the scheme is not https (or http with ``own_server``), or there is a name or password in
+        the URL, which would be printed in logs and in the report.
     """
     allowed = {"https", "http"} if own_server else {"https"}
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise InputError(
+            f"{parts.scheme}://{parts.hostname}",
+            found="a name or a password in its URL",
+            expected="a URL without",
+            remedy="Credentials for S3 belong into ~/.aws (nsd.s3.profile) or the environment.",
+        )
     if parts.scheme not in allowed or not parts.hostname:
         raise InputError(
             url,

@@ -1,12 +1,13 @@
-"""Single files from a web server: encrypted, resumable, verified."""
+"""Single files from web servers: encrypted, resumable, verified."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,29 +19,29 @@ from nsdrecon.transfer.guards import require_https
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
-    Part,
-    Patience,
+    NoRanges,
     TransferError,
     Unreachable,
+    body,
     fetch_file,
+    is_here,
     persist,
-    read_chunks,
+    range_header,
     split,
-    taken_back,
 )
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 WORKERS = 4
 PATIENCE = 300.0
 TIMEOUT = 30.0
-UNREACHABLE_PATIENCE = 20.0
 PART_SIZE = 16 << 20
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
 class WebFile:
-    """A file on a web server (`parts.Source`).
+    """A file on a web server, as it is now (`parts.Source`).
 
     Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``), certificates of a
     private authority from ``REQUESTS_CA_BUNDLE``.
@@ -48,83 +49,58 @@ class WebFile:
     Parameters
     ----------
     url
-        Its address; redirects are followed, but not from https to http.
-    own_server
-        Whether plain HTTP is allowed.
-    workers, patience, timeout
-        As for `s3.Bucket`.
+        Its address; redirects are followed, but not to plain HTTP.
+    patience
+        Seconds without any byte after which a transfer is given up.
 
     Raises
     ------
     InputError
-        If the server refuses the file, with the remedy.
+        If the server refuses the file.
     TransferError
         If the server cannot be reached.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        own_server: bool = False,
-        workers: int = WORKERS,
-        patience: float = PATIENCE,
-        timeout: float = TIMEOUT,
-    ) -> None:
-        require_https(url, own_server=own_server)
-        self.label = url
-        self.own_server = own_server
-        self.workers = workers
-        self.patience = patience
-        self.timeout = (min(timeout, 10.0), timeout)
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        require_https(url)
+        self.label, self.workers, self.patience = url, WORKERS, patience
         self.session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=workers))
-        self.etag: str | None = None
-        self.size, self.takes_ranges = persist(
-            self._probe, Patience(patience, url, unreachable=UNREACHABLE_PATIENCE)
-        )
+        self.session.mount("https://", HTTPAdapter(pool_maxsize=WORKERS))
+        self.size, self.etag = persist(self._probe, patience, url)
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
-        last = start + length - 1
-        with closing(self._get(start, last)) as answer:
+        with closing(self._get(range_header(self, start, length))) as answer:
             try:
-                if answer.status_code == 206:
-                    self._check_range(answer, start, last)
-                else:
-                    # A server without ranges sends all of it: skip to where the bytes broke off.
-                    for _ in read_chunks(answer.raw.read, start):
-                        pass
-                yield from read_chunks(answer.raw.read, length)
+                yield from body(
+                    self,
+                    start,
+                    length,
+                    etag=answer.headers.get("ETag"),
+                    content_range=answer.headers.get("Content-Range"),
+                    read=answer.raw.read,
+                )
             except HTTPError as error:
                 raise Interruption(f"{type(error).__name__}: {error}") from error
 
-    def _probe(self) -> tuple[int, bool]:
-        """Size of the file, and whether parts of it can be asked for."""
-        with closing(self._get(0, 0)) as answer:
-            etag = answer.headers.get("ETag", "")
-            self.etag = etag if etag.startswith('"') else None
-            given = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-            if answer.status_code == 206 and given:
-                return int(given[3]), True
-            if answer.status_code == 200 and "Content-Length" in answer.headers:
-                return int(answer.headers["Content-Length"]), False
-        raise InputError(self.label, found="a file of unknown size", expected="its size")
-
-    def _check_range(self, answer: requests.Response, start: int, last: int) -> None:
-        found = answer.headers.get("Content-Range")
-        if found != f"bytes {start}-{last}/{self.size}":
-            raise Interruption(f"{found} in place of bytes {start}-{last}/{self.size}")
-
-    def _get(self, start: int, last: int) -> requests.Response:
-        headers = {"Range": f"bytes={start}-{last}", "Accept-Encoding": "identity"}
-        if self.etag:
-            headers["If-Match"] = self.etag
+    def _probe(self) -> tuple[int, str | None]:
+        """Size and version of the file."""
         try:
-            answer = self.session.get(
-                self.label, headers=headers, stream=True, timeout=self.timeout
-            )
+            answer = self._get("bytes=0-0")
+        except NoRanges:
+            answer = self._get(None)
+        with closing(answer):
+            given = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            size = given[1] if given else answer.headers.get("Content-Length")
+            if size is None:
+                raise InputError(self.label, found="a file of unknown size", expected="its size")
+            return int(size), answer.headers.get("ETag")
+
+    def _get(self, wanted: str | None) -> requests.Response:
+        headers = {"Accept-Encoding": "identity", **({"Range": wanted} if wanted else {})}
+        timeout = (min(TIMEOUT, 10.0), TIMEOUT)
+        try:
+            answer = self.session.get(self.label, headers=headers, stream=True, timeout=timeout)
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" not in str(error):
                 raise Interruption(str(error)) from error
@@ -141,67 +117,63 @@ class WebFile:
         except requests.RequestException as error:
             raise InputError(self.label, found=str(error), expected="an address") from error
         try:
-            self._check_answer(answer)
+            self._check_answer(answer, part=wanted is not None)
         except BaseException:
             answer.close()
             raise
         return answer
 
-    def _check_answer(self, answer: requests.Response) -> None:
+    def _check_answer(self, answer: requests.Response, part: bool) -> None:
         for hop in (*answer.history, answer):
-            require_https(hop.url, own_server=self.own_server)
-        status = answer.status_code
+            require_https(hop.url)
+        status, found = answer.status_code, f"HTTP {answer.status_code} {answer.reason}"
+        if part and status in (400, 501):
+            raise NoRanges(self.label, found=found, expected="a part of the file")
         if status >= 500 or status in (408, 429):
-            raise Interruption(f"HTTP {status}")
-        if status == 412:
+            raise Interruption(found)
+        if status == 416:
             raise TransferError(f"{self.label}: the file changed while it was fetched. Run again.")
         if status not in (200, 206):
-            raise InputError(
-                self.label,
-                found=f"HTTP {status} {answer.reason}",
-                expected="the file",
-                remedy=(
-                    "It may have moved, or your network may block it: get the file by other means "
-                    "and set its local path in the config, or set the new address."
-                ),
-            )
+            raise InputError(self.label, found=found, expected="the file")
+
+
+def web_size(urls: Sequence[str], path: str | Path, patience: float = PATIENCE) -> int:
+    """Bytes of a file on the first of some web servers that has it.
+
+    Nothing but its size is asked for; parameters and errors as for `download_https`.
+    """
+    return _first(urls, lambda url: WebFile(url, patience).size, Path(path), "its size")
 
 
 def download_https(
-    url: str,
+    urls: Sequence[str],
     path: str | Path,
     *,
+    size: int | None = None,
     sha256: str | None = None,
     record: str | Path | None = None,
-    own_server: bool = False,
-    workers: int = WORKERS,
     patience: float = PATIENCE,
-    timeout: float = TIMEOUT,
 ) -> Record:
-    """Fetch a file from a web server, whole and verified.
+    """Fetch a file from the first of some web servers that gives it, whole and verified.
 
-    What an interrupted run left is used. A file that is there already and has the checksum (or,
-    without one, the length) is kept.
+    What an interrupted run left is used. A file that is there already is kept if it has size and
+    checksum, as far as they are known: a person may have put it there.
 
     Parameters
     ----------
-    url
-        Its address.
+    urls
+        Its addresses, tried in this order.
     path
         The file.
+    size
+        Its length, where known.
     sha256
-        Its SHA-256, or the first 8 digits or more of it. Without it the length is checked, TLS
-        vouches for the bytes, and the SHA-256 is recorded for later checks.
+        Its SHA-256, or the first 8 digits or more of it. Without it TLS vouches for the bytes, and
+        the SHA-256 is recorded for later checks.
     record
         Table to write the record to, before the file gets its name.
-    own_server
-        Whether plain HTTP is allowed.
-    workers
-        Concurrent requests.
     patience
-        Seconds without any byte after which the transfer is given up.
-    timeout
-        Seconds without any byte after which a request is made again.
+        Seconds without any byte after which a server is given up.
 
     Returns
     -------
@@ -211,46 +183,53 @@ def download_https(
     Raises
     ------
     InputError
-        If the server refuses, the file has another checksum, or the disk is full.
-    TransferError
-        If the network fails for longer than the patience lasts; running again continues.
+        If no server gives the file; the message tells what each of them said, and which file to
+        put where by other means.
     """
     path = Path(path)
     checksum = sha256 and f"sha256:{sha256.lower()}"
-    access = {
-        "own_server": own_server,
-        "workers": workers,
-        "patience": patience,
-        "timeout": timeout,
-    }
-    web = None if checksum else WebFile(url, **access)
-    found = ""
+    known = ", ".join(filter(None, [size and f"{size} bytes", checksum]))
+    known = known or "size and checksum not published"
+    computed = ""
 
     def is_whole(data: Path) -> bool:
-        nonlocal found
-        if not checksum and data.stat().st_size != web.size:
+        nonlocal computed
+        if size not in (None, data.stat().st_size):
             return False
-        found = checksums.compute(data, "sha256")
-        return checksum is None or checksums.fits(found, checksum)
+        computed = checksums.compute(data, "sha256")
+        return checksum is None or checksums.fits(computed, checksum)
 
-    def conclude(data: Path) -> Record:
-        return record_of(path, url, found, data=data, table=record)
+    if is_here(path, is_whole):
+        return record_of(path, urls[0] if checksum else str(path), computed, table=record)
 
-    there = taken_back(path, is_whole, conclude)
-    if there:
-        return there
-    web = web or WebFile(url, **access)
+    def fetch(url: str) -> Record:
+        web = WebFile(url, patience)
+        return fetch_file(
+            web,
+            path,
+            split(web.size, PART_SIZE),
+            identity={"url": url, "size": web.size, "etag": web.etag},
+            checksum=known,
+            intact=lambda file: is_whole(file.data),
+            conclude=lambda data: record_of(path, url, computed, data=data, table=record),
+        )
 
-    parts = split(web.size, PART_SIZE) if web.takes_ranges else [Part(0, 0, web.size)]
-    return fetch_file(
-        web,
+    return _first(urls, fetch, path, f"{urls[0].rpartition('/')[2]}, {known}")
+
+
+def _first(urls: Sequence[str], call: Callable[[str], T], path: Path, expected: str) -> T:
+    """The result of a call with the first address for which it does not fail."""
+    faults = []
+    for url in urls:
+        try:
+            return call(url)
+        except (InputError, TransferError) as fault:
+            logger.warning("%s", fault)
+            faults.append(str(fault))
+    raise InputError(
         path,
-        parts,
-        identity={"url": url, "size": web.size, "etag": web.etag, "parts": len(parts)},
-        checksum=checksum,
-        intact=lambda file: is_whole(file.data),
-        conclude=conclude,
-        workers=workers,
-        patience=patience,
-        twice=checksum is None and not url.startswith("https://"),
+        found=f"no server that gives it ({' '.join(faults)})",
+        expected=expected,
+        remedy=f"Run again; or get this file by other means, put it at {path.resolve()}, and run "
+        "again: it is then checked and used. Other addresses of it go into downloads.mirrors.",
     )

@@ -21,13 +21,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
+from nsdrecon.store import whole_file
 from nsdrecon.transfer.checksums import new_md5
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ T = TypeVar("T")
 CHUNK = 1 << 18
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
-AGREEMENT_ATTEMPTS = 5
+UNREACHABLE_PATIENCE = 20.0
 ENTRY = re.compile(r"(\d+) (\d+) (\d+) ([0-9a-f]{32})")
 VERIFIERS = 4
 
@@ -56,6 +57,10 @@ class Unreachable(Interruption):
     """No connection at all: at the very start rather a wrong address than a bad moment."""
 
 
+class NoRanges(InputError):
+    """A server does not give parts of a file, or they are of no use: all of it can be fetched."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A run of bytes: ``length`` bytes from ``source`` at the origin to ``target`` in the file."""
@@ -64,14 +69,29 @@ class Part:
     target: int
     length: int
 
-    def __str__(self) -> str:
-        return f"{self.length} bytes from {self.source}"
-
 
 class Source(Protocol):
-    """Where the bytes of a file come from."""
+    """Where the bytes of one version of a file come from.
+
+    Attributes
+    ----------
+    label
+        Its address.
+    size
+        Its length.
+    etag
+        What its server calls this version; None if it says nothing.
+    workers
+        Concurrent requests.
+    patience
+        Seconds without any byte after which a part is given up.
+    """
 
     label: str
+    size: int
+    etag: str | None
+    workers: int
+    patience: float
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """Exactly the bytes from ``start``, in chunks.
@@ -80,10 +100,78 @@ class Source(Protocol):
         ------
         Interruption
             If the bytes break off, for a cause that may pass.
+        NoRanges
+            If the server gives only all of the file.
         InputError, TransferError
             For a cause that will not pass.
         """
         ...
+
+
+class Sink(Protocol):
+    """Where parts go."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Take bytes (from any thread)."""
+        ...
+
+    def finish(self, part: Part, md5: str) -> None:
+        """Note that a part is complete (from any thread)."""
+        ...
+
+
+def range_header(source: Source, start: int, length: int) -> str | None:
+    """What to ask a server for; None for all of the file."""
+    return None if (start, length) == (0, source.size) else f"bytes={start}-{start + length - 1}"
+
+
+def body(
+    source: Source,
+    start: int,
+    length: int,
+    *,
+    etag: str | None,
+    content_range: str | None,
+    read: Callable[[int], bytes],
+) -> Iterator[bytes]:
+    """The bytes that were asked for out of a server's answer, in chunks.
+
+    All answers have to be of one version of the file. That is seen from what each of them says of
+    itself: a condition in the request (``If-Match``) is refused, or ignored, by some servers.
+
+    Parameters
+    ----------
+    source, start, length
+        What was asked for.
+    etag, content_range
+        These headers of the answer, None where it has none; without a range it is all of the file.
+    read
+        Reads a number of bytes of its body.
+
+    Raises
+    ------
+    Interruption, NoRanges
+        As for `Source.read`.
+    TransferError
+        If the answer is of another version of the file.
+    """
+    last = start + length - 1
+    same_size = content_range is None or content_range.endswith(f"/{source.size}")
+    if etag != source.etag or not same_size:
+        raise TransferError(f"{source.label}: the file changed while it was fetched. Run again.")
+    if content_range is None:
+        if last + 1 < source.size:
+            raise NoRanges(
+                source.label,
+                found="a server that sends all of it",
+                expected="a part of the file",
+                remedy="Fetch the whole file (of stimuli: nsd.stimuli: whole).",
+            )
+        for _ in read_chunks(read, start):  # to where the bytes broke off
+            pass
+    elif content_range != f"bytes {start}-{last}/{source.size}":
+        raise Interruption(f"{content_range} in place of bytes {start}-{last}/{source.size}")
+    yield from read_chunks(read, length)
 
 
 def split(size: int, part_size: int) -> list[Part]:
@@ -161,8 +249,9 @@ class Patience:
         self.pause = min(2 * self.pause, LONGEST_PAUSE)
 
 
-def persist(call: Callable[[], T], patience: Patience) -> T:
+def persist(call: Callable[[], T], seconds: float, label: str) -> T:
     """The result of a call, made again after every `Interruption` while the patience lasts."""
+    patience = Patience(seconds, label, unreachable=UNREACHABLE_PATIENCE)
     while True:
         try:
             return call()
@@ -207,7 +296,7 @@ class PartialFile:
     def __enter__(self) -> PartialFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._disk_errors():
-            self._file = os.open(self.data, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = self._open()
             try:
                 self._claim()
                 self._read_journal()
@@ -238,10 +327,22 @@ class PartialFile:
             journal.write(_entry(part, md5))
             self.md5[part] = md5
 
-    def share(self) -> None:
-        """Let readers that lock a file, as HDF5 does, open the data; still one process fetches."""
-        if not self._lock_file(fcntl.LOCK_SH):
-            raise self._taken()
+    def fetch(self, source: Source, parts: Sequence[Part]) -> None:
+        """Fetch those of some parts that are not here; errors as for `fetch_parts`.
+
+        Raises
+        ------
+        InputError
+            If the disk has no room for them.
+        """
+        missing = [part for part in parts if part not in self.md5]
+        needed = sum(part.length for part in missing)
+        free = shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise disk_full(self.path, f"{free / 1e9:.3f} GB free", needed)
+        here = sum(part.length for part in parts) - needed
+        logger.info("%s: %.1f MB are here, %.1f MB to fetch", self.path, here / 1e6, needed / 1e6)
+        fetch_parts(source, missing, self)
 
     def commit(self) -> None:
         """Give the file its final name.
@@ -259,32 +360,40 @@ class PartialFile:
         self.journal.unlink()
         self.data.unlink()
 
-    def _claim(self) -> None:
-        # Another process may have given the file its final name before we had the lock.
-        if not (
-            self._lock_file(fcntl.LOCK_EX)
-            and self.data.exists()
-            and os.path.samestat(os.fstat(self._file), self.data.stat())
-        ):
-            raise self._taken()
-
-    def _lock_file(self, kind: int) -> bool:
-        """Whether the lock is ours, or there are no locks on this file system."""
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+            return os.open(self.data, flags, 0o666)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise InputError(
+                self.data,
+                found="a symbolic link",
+                expected="no file, or what an interrupted run left",
+                remedy="Remove it.",
+            ) from error
+
+    def _claim(self) -> None:
+        """Lock the data, where the file system has locks."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = False
         except BlockingIOError:
-            return False
+            taken = True
         except OSError as error:
             logger.warning("%s: no locks on this file system (%s)", self.data, error)
-        return True
-
-    def _taken(self) -> InputError:
-        return InputError(
-            self.path,
-            found="another process that is fetching it",
-            expected="one process a file",
-            remedy="Wait for it, or stop it.",
-        )
+            taken = False
+        # Another process may have given the file its final name before we had the lock.
+        if taken or not (
+            self.data.exists() and os.path.samestat(os.fstat(self._file), self.data.stat())
+        ):
+            raise InputError(
+                self.path,
+                found="another process that is fetching it",
+                expected="one process a file",
+                remedy="Wait for it, or stop it.",
+            )
 
     def _read_journal(self) -> None:
         # A kill between the last two steps of `commit` leaves the journal alone.
@@ -307,10 +416,9 @@ class PartialFile:
         self.md5 = {
             part: md5 for part, md5 in zip(listed, found, strict=True) if md5 == self.md5[part]
         }
-        fresh = self.journal.with_name(f"{self.journal.name}.new")
         lines = [f"{self.identity}\n", *(_entry(part, md5) for part, md5 in self.md5.items())]
-        fresh.write_text("".join(lines), encoding="ascii")
-        fresh.replace(self.journal)
+        with whole_file(self.journal) as fresh:
+            fresh.write_text("".join(lines), encoding="ascii")
 
     def _md5_on_disk(self, part: Part) -> str:
         digest = new_md5()
@@ -333,55 +441,15 @@ def _entry(part: Part, md5: str) -> str:
     return f"{part.source} {part.target} {part.length} {md5}\n"
 
 
-def put_aside(path: str | Path) -> None:
-    """Give a file, if it is there, a second name: `taken_back` finds it when it was removed."""
-    path = Path(path)
-    if not path.is_file():
-        return
-    aside = _aside(path)
-    aside.unlink(missing_ok=True)
-    try:
-        aside.hardlink_to(path)
-    except OSError as error:
-        logger.warning("%s: no second name on this file system (%s)", path, error)
-
-
-def taken_back(
-    path: Path, is_whole: Callable[[Path], bool], conclude: Callable[[Path], T]
-) -> T | None:
-    """Use the file that is there already, under its name or put aside; otherwise forget it.
-
-    Parameters
-    ----------
-    path
-        The final name.
-    is_whole
-        Whether a file is what is wanted.
-    conclude
-        What is to be done with it before it gets its name.
-
-    Returns
-    -------
-    What ``conclude`` returned; None if there is no such file.
-    """
-    aside = _aside(path)
-    for there in (path, aside):
-        if there.is_file() and is_whole(there):
-            logger.info("%s: is whole", there)
-            concluded = conclude(there)
-            there.replace(path)
-            break
-    else:
-        concluded = None
-    aside.unlink(missing_ok=True)
+def is_here(path: Path, is_whole: Callable[[Path], bool]) -> bool:
+    """Whether a file is there under its final name already, and is what is wanted."""
+    if not (path.is_file() and is_whole(path)):
+        return False
+    logger.info("%s: is there already", path)
     data, journal = _partial(path)
     if not data.exists():  # a kill just after the file got its name leaves the journal
         journal.unlink(missing_ok=True)
-    return concluded
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".aside-{path.name}")
+    return True
 
 
 def _partial(path: Path) -> tuple[Path, Path]:
@@ -400,181 +468,70 @@ def disk_full(path: Path, found: str, needed: int | None = None) -> InputError:
     )
 
 
-class Fetch:
-    """Fetching parts of a file.
+def fetch_parts(source: Source, parts: Sequence[Part], sink: Sink) -> None:
+    """Fetch parts concurrently; one bar counts their bytes.
 
     Parameters
     ----------
     source
         Where the bytes come from.
-    partial
-        The open file they go to.
     parts
-        What is to be fetched: all parts of the file, or those of one stage.
-    workers
-        Concurrent requests.
-    patience
-        Seconds without any byte after which a part is given up.
-    twice
-        Fetch each part until two fetches agree, for a source that nothing else vouches for.
+        What is to be fetched.
+    sink
+        Where it goes.
+
+    Raises
+    ------
+    InputError, NoRanges
+        If the source refuses.
+    TransferError
+        If the source fails for longer than the patience lasts.
     """
+    total = sum(part.length for part in parts)
+    stop, lock, start = threading.Event(), threading.Lock(), time.monotonic()
+    name = source.label.rpartition("/")[2]
+    bar = progress(description=name, total=total, unit="B", unit_scale=True)
 
-    def __init__(
-        self,
-        source: Source,
-        partial: PartialFile,
-        parts: Sequence[Part],
-        *,
-        workers: int,
-        patience: float,
-        twice: bool = False,
-    ) -> None:
-        self.source = source
-        self.partial = partial
-        self.parts = parts
-        self.workers = workers
-        self.patience = patience
-        self.twice = twice
+    def arrived(n: int) -> None:
+        with lock:
+            bar.update(n)
 
-    def run(self) -> None:
-        """Fetch what is missing.
+    with bar, ThreadPoolExecutor(source.workers) as pool:
+        futures = [pool.submit(_fetch, source, part, sink, stop, arrived) for part in parts]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+    rate = total / 1e6 / max(time.monotonic() - start, 1e-3)
+    logger.info("%s: fetched %.1f MB, %.1f MB/s", source.label, total / 1e6, rate)
 
-        Raises
-        ------
-        InputError
-            If the source refuses, or the disk is full.
-        TransferError
-            If the source fails for longer than the patience lasts.
-        """
-        missing = [part for part in self.parts if part not in self.partial.md5]
-        needed = sum(part.length for part in missing)
-        free = shutil.disk_usage(self.partial.path.parent).free
-        if needed > free:
-            raise disk_full(self.partial.path, f"{free / 1e9:.3f} GB free", needed)
-        here = self.total - needed
-        logger.info(
-            "%s: %.1f MB, %.1f MB of them here", self.source.label, self.total / 1e6, here / 1e6
-        )
-        start = time.monotonic()
-        with closing(self._concurrently(missing, self._fetch)) as finished:
-            for _ in finished:
-                pass
-        rate = needed / 1e6 / max(time.monotonic() - start, 1e-3)
-        logger.info("%s: fetched %.1f MB, %.1f MB/s", self.source.label, needed / 1e6, rate)
 
-    def repair(self, intact: Callable[[], bool]) -> bool:
-        """Find parts that arrived damaged, by fetching all again, until the file is intact.
-
-        A checksum of the whole file does not say which part is wrong, but a part of which two
-        fetches differ may be. Second fetches are only compared, not written; a part that differs
-        is fetched until two fetches in a row agree.
-
-        Parameters
-        ----------
-        intact
-            Whether the file has its checksum.
-
-        Returns
-        -------
-        bool
-            Whether it became intact.
-        """
-        logger.warning("%s: wrong checksum, comparing with a second fetch", self.source.label)
-        with closing(self._concurrently(self.parts, self._read)) as compared:
-            for part, md5 in compared:
-                if md5 == self.partial.md5[part]:
-                    continue
-                logger.warning("%s: two fetches of %s differ", self.source.label, part)
-                self._fetch(part, threading.Event(), twice=True)
-                if intact():
-                    return True
-        return False
-
-    @property
-    def total(self) -> int:
-        """Bytes of all parts."""
-        return sum(part.length for part in self.parts)
-
-    def _concurrently(
-        self, parts: Sequence[Part], one: Callable[..., str]
-    ) -> Iterator[tuple[Part, str]]:
-        """Each part and its MD5, in the order they complete; one bar counts their bytes."""
-        stop, lock = threading.Event(), threading.Lock()
-        here = self.total - sum(part.length for part in parts)
-        bar = progress(
-            description=self.partial.path.name,
-            total=self.total,
-            initial=here,
-            unit="B",
-            unit_scale=True,
-        )
-
-        def arrived(n: int) -> None:
-            with lock:
-                bar.update(n)
-
-        with bar, ThreadPoolExecutor(self.workers) as pool:
-            futures = {pool.submit(one, part, stop, arrived): part for part in parts}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-
-    def _fetch(
-        self,
-        part: Part,
-        stop: threading.Event,
-        arrived: Callable[[int], None] | None = None,
-        twice: bool = False,
-    ) -> str:
-        """Write a part to the file and enter it as complete; its MD5."""
-        md5 = self._read(part, stop, arrived, write=True)
-        if twice or self.twice:
-            md5 = self._agree(part, stop, md5)
-        self.partial.finish(part, md5)
-        return md5
-
-    def _agree(self, part: Part, stop: threading.Event, md5: str) -> str:
-        """Fetch a part again until two fetches in a row agree; their MD5."""
-        for _ in range(AGREEMENT_ATTEMPTS):
-            if self._read(part, stop) == md5:
-                return md5
-            logger.warning("%s: two fetches of %s differ", self.source.label, part)
-            md5 = self._read(part, stop, write=True)
-        raise TransferError(
-            f"{self.source.label}: no two of {AGREEMENT_ATTEMPTS} fetches of the same bytes "
-            "agree. Use HTTPS, or find what damages the data on the way."
-        )
-
-    def _read(
-        self,
-        part: Part,
-        stop: threading.Event,
-        arrived: Callable[[int], None] | None = None,
-        write: bool = False,
-    ) -> str:
-        """Read a part, continuing it where it breaks off; its MD5."""
-        got, md5 = 0, new_md5()
-        patience = Patience(self.patience, self.source.label, stop)
-        while got < part.length:
-            try:
-                for chunk in self.source.read(part.source + got, part.length - got):
-                    if stop.is_set():
-                        raise _Stopped
-                    if write:
-                        self.partial.write(part.target + got, chunk)
-                    if arrived:
-                        arrived(len(chunk))
-                    md5.update(chunk)
-                    got += len(chunk)
-                    patience.renew()
-            except Interruption as fault:
-                patience.wait(fault)
+def _fetch(
+    source: Source,
+    part: Part,
+    sink: Sink,
+    stop: threading.Event,
+    arrived: Callable[[int], None],
+) -> None:
+    """Fetch a part, continuing it where it breaks off."""
+    got, md5, patience = 0, new_md5(), Patience(source.patience, source.label, stop)
+    while got < part.length:
+        if stop.is_set():  # another part failed: nobody waits for this one
+            return
+        try:
+            for chunk in source.read(part.source + got, part.length - got):
                 if stop.is_set():
-                    raise _Stopped from fault
-        return md5.hexdigest()
+                    return
+                sink.write(part.target + got, chunk)
+                md5.update(chunk)
+                got += len(chunk)
+                arrived(len(chunk))
+                patience.renew()
+        except Interruption as fault:
+            patience.wait(fault)
+    sink.finish(part, md5.hexdigest())
 
 
 def fetch_file(
@@ -586,16 +543,13 @@ def fetch_file(
     checksum: str | None,
     intact: Callable[[PartialFile], bool],
     conclude: Callable[[Path], T],
-    workers: int,
-    patience: float,
-    twice: bool,
 ) -> T:
     """Fetch a whole file and give it its name if it is intact.
 
     Parameters
     ----------
-    source, parts, workers, patience, twice
-        As for `Fetch`.
+    source, parts
+        As for `fetch_parts`; a server without ranges is asked for all of the file at once.
     path, identity
         As for `PartialFile`.
     checksum
@@ -612,27 +566,25 @@ def fetch_file(
     Raises
     ------
     InputError
-        If the source refuses, the disk is full, or the file is not intact after a second fetch of
-        every part.
+        If the source refuses, the disk is full, or the file is not intact: it is then forgotten.
     TransferError
         If the source fails for longer than the patience lasts.
     """
-    size = sum(part.length for part in parts)
-    with PartialFile(path, identity, lambda data: os.truncate(data, size)) as file:
-        fetch = Fetch(source, file, parts, workers=workers, patience=patience, twice=twice)
-        fetch.run()
-        if not (intact(file) or fetch.repair(lambda: intact(file))):
+    with PartialFile(path, identity, lambda data: os.truncate(data, source.size)) as file:
+        try:
+            file.fetch(source, parts)
+        except NoRanges as refusal:
+            logger.warning("%s It is fetched in one piece.", refusal)
+            file.fetch(source, split(source.size, source.size))
+        if not intact(file):
             file.discard()
             raise InputError(
                 source.label,
-                found="another checksum, also after fetching it a second time",
+                found="another checksum",
                 expected=checksum,
-                remedy="What is at the source is not what was expected there.",
+                remedy="Run again to fetch it anew. If this stays, the file at the source is not "
+                "the one that was expected there.",
             )
         concluded = conclude(file.data)
         file.commit()
     return concluded
-
-
-class _Stopped(Exception):
-    """Another part failed, or the file is complete: nobody waits for this part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,7 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.layout import STIMULI
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
 from nsdrecon.transfer.chunks import OVERHEAD
-from nsdrecon.transfer.https import WebFile
+from nsdrecon.transfer.https import web_size
 from nsdrecon.transfer.ranges import remote_layout
 from nsdrecon.transfer.s3 import Bucket
 from nsdrecon.transfer.weights import list_hub
@@ -97,18 +97,27 @@ def _kept(path: str, size: int, voxels: Mapping[str, tuple[str, int]]) -> tuple[
     return file, size, stored
 
 
-def model_plan(paths: Iterable[str]) -> Iterator[Planned]:
-    """The models below ``resources/models/`` that a run needs: files, or folders of repositories.
+def model_plan(paths: Iterable[str], mirrors: Mapping[str, Sequence[str]]) -> Iterator[Planned]:
+    """The models that a run needs.
+
+    Parameters
+    ----------
+    paths
+        Below ``resources/models/``: files, or folders of repositories.
+    mirrors
+        Other addresses of files, by the names of their folders.
 
     Raises
     ------
     InputError
-        If a model is not known, or its publisher refuses to tell its size.
+        If a model is not known, or no server tells its size.
     """
     for path in paths:
         name = Path(path).parts[2]
         if name in FILES:
-            size = FILES[name].size or WebFile(FILES[name].url).size
+            here = Path(path).is_file()
+            urls = [FILES[name].url, *mirrors.get(name, [])]
+            size = Path(path).stat().st_size if here else FILES[name].size or web_size(urls, path)
             yield Planned("models", path, size, size)
         elif name in REPOSITORIES:
             source = REPOSITORIES[name]

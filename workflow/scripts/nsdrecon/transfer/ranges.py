@@ -22,16 +22,14 @@ from nsdrecon import store
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
-    Fetch,
-    Interruption,
+    NoRanges,
     Part,
     PartialFile,
-    Patience,
     Source,
+    is_here,
     persist,
-    taken_back,
 )
-from nsdrecon.transfer.s3 import Bucket, ObjectSource, RemoteObject
+from nsdrecon.transfer.s3 import Bucket, RemoteObject
 
 logger = logging.getLogger(__name__)
 
@@ -47,19 +45,11 @@ class RemoteFile(io.RawIOBase):
     ----------
     source
         Where the bytes come from.
-    size
-        Length of the file.
-    patience
-        Seconds to go on trying a failing request.
-    twice
-        Fetch all bytes until two fetches agree.
     """
 
-    def __init__(self, source: Source, size: int, patience: float, twice: bool = False) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.size = size
-        self.patience = patience
-        self.twice = twice
+        self.size = source.size
         self.position = 0
         self.blocks: dict[int, bytes] = {}
 
@@ -70,10 +60,6 @@ class RemoteFile(io.RawIOBase):
     def seekable(self) -> bool:
         """Always."""
         return True
-
-    def tell(self) -> int:
-        """The position of the next read."""
-        return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move the position of the next read."""
@@ -105,12 +91,9 @@ class RemoteFile(io.RawIOBase):
 
     def _fetch(self, start: int, length: int) -> bytes:
         def read() -> bytes:
-            data = b"".join(self.source.read(start, length))
-            if self.twice and data != b"".join(self.source.read(start, length)):
-                raise Interruption("two fetches of the same bytes differ")
-            return data
+            return b"".join(self.source.read(start, length))
 
-        return persist(read, Patience(self.patience, self.source.label))
+        return persist(read, self.source.patience, self.source.label)
 
 
 @dataclass(frozen=True)
@@ -167,7 +150,7 @@ def image_layout(dataset: h5py.Dataset, label: str, size: int) -> Layout:
         and offset + dataset.size <= size
     )
     if not fits:
-        raise InputError(
+        raise NoRanges(
             f"{label}:{dataset.name}",
             found=found,
             expected="contiguous uint8 images of shape (n, height, width, 3)",
@@ -215,7 +198,6 @@ def download_stimuli_by_ranges(
     nsd_id: Sequence[int] | np.ndarray,
     path: str | Path,
     *,
-    dataset: str = "imgBrick",
     record: str | Path | None = None,
 ) -> Record:
     """Fetch some images of the remote stimulus file into a local HDF5 file.
@@ -224,9 +206,8 @@ def download_stimuli_by_ranges(
     identical to those rows of the remote dataset. What an interrupted run left is used; a file
     with the same images of the same version is kept.
 
-    No checksum covers a range of an object. All ranges are of one version (its ETag), TLS
-    vouches for the bytes on the way, and without TLS each range is fetched until two fetches
-    agree (which doubles the bytes).
+    No checksum covers a range of an object. All ranges are of one version (its ETag), and TLS
+    vouches for the bytes on the way; a server of one's own without TLS has to be trusted.
 
     Parameters
     ----------
@@ -238,8 +219,6 @@ def download_stimuli_by_ranges(
         Shape (n,): the images, 0-based rows, in any order, each once.
     path
         The local file.
-    dataset
-        Name of the remote dataset.
     record
         Table to write the record to, before the file gets its name.
 
@@ -265,45 +244,35 @@ def download_stimuli_by_ranges(
     def conclude(data: Path) -> Record:
         return record_of(path, remote.label, data=data, table=record)
 
-    there = taken_back(path, lambda data: _holds(data, remote, nsd_id), conclude)
-    if there:
-        return there
-    origin = _read_layout(bucket, remote, dataset, nsd_id)
-    identity = {"etag": remote.etag, "dataset": dataset, "nsd_id": nsd_id.tolist()}
+    if is_here(path, lambda data: _holds(data, remote, nsd_id)):
+        return conclude(path)
+    origin = _read_layout(remote, nsd_id)
+    identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
     create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
     with PartialFile(path, identity, create) as file:
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
             target = image_layout(local[IMAGES], str(file.data), file.data.stat().st_size)
-        Fetch(
-            ObjectSource(bucket, remote),
-            file,
-            image_parts(nsd_id, origin, target),
-            workers=bucket.workers,
-            patience=bucket.patience,
-            twice=not bucket.encrypted,
-        ).run()
+        file.fetch(remote, image_parts(nsd_id, origin, target))
         concluded = conclude(file.data)
         file.commit()
     return concluded
 
 
-def remote_layout(bucket: Bucket, key: str, *, dataset: str = "imgBrick") -> Layout:
+def remote_layout(bucket: Bucket, key: str) -> Layout:
     """Where the images of the remote stimulus file lie; errors as `download_stimuli_by_ranges`."""
-    return _read_layout(bucket, bucket.describe(key), dataset, np.array([0]))
+    return _read_layout(bucket.describe(key), np.array([0]))
 
 
-def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.ndarray) -> Layout:
+def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     """The layout in the remote header, proven on one image read through HDF5."""
-    stream = RemoteFile(
-        ObjectSource(bucket, remote), remote.size, bucket.patience, twice=not bucket.encrypted
-    )
+    stream = RemoteFile(remote)
     try:
         file = h5py.File(stream, "r")
     except OSError as error:
         raise InputError(remote.label, found=f"no HDF5 ({error})", expected="HDF5") from error
     with file:
-        images = store.dataset(file, name)
+        images = store.dataset(file, "imgBrick")
         layout = image_layout(images, remote.label, remote.size)
         outside = nsd_id[nsd_id >= layout.shape[0]]
         if len(outside):
@@ -315,7 +284,7 @@ def _read_layout(bucket: Bucket, remote: RemoteObject, name: str, nsd_id: np.nda
         first = int(nsd_id[0])
         stream.seek(layout.offset + first * layout.image_bytes)
         if stream.read(layout.image_bytes) != images[first].tobytes():
-            raise InputError(
+            raise NoRanges(
                 remote.label,
                 found=f"other bytes for nsd_id {first} than HDF5 reads",
                 expected=f"images from byte {layout.offset} on",

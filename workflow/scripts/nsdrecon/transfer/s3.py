@@ -1,4 +1,4 @@
-"""Objects of an S3 bucket: unsigned by default, verified by ETag or SHA-256."""
+"""Objects of an S3 bucket: unsigned by default, verified by their ETag."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ from nsdrecon.transfer.guards import TERMS_OF_USE, require_https, require_terms
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import (
     Interruption,
+    NoRanges,
     PartialFile,
-    Patience,
     TransferError,
     Unreachable,
+    body,
     fetch_file,
+    is_here,
     persist,
-    read_chunks,
+    range_header,
     split,
-    taken_back,
 )
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,6 @@ REGION = "us-east-2"
 WORKERS = 10
 PATIENCE = 300.0
 TIMEOUT = 30.0
-UNREACHABLE_PATIENCE = 20.0
 PART_SIZE = 8 << 20
 LARGEST_PART = 16 << 20
 MD5_ETAG = re.compile(r"[0-9a-f]{32}(-[1-9]\d*)?")
@@ -64,7 +64,7 @@ TRANSIENT_CODES = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingExcept
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """An object of a bucket, as it is now.
+    """An object of a bucket, as it is now (`parts.Source`).
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class RemoteObject:
         encrypted with keys of one's own.
     """
 
-    bucket: str
+    bucket: Bucket
     key: str
     size: int
     etag: str
@@ -88,7 +88,37 @@ class RemoteObject:
     @property
     def label(self) -> str:
         """``s3://bucket/key``."""
-        return f"s3://{self.bucket}/{self.key}"
+        return f"s3://{self.bucket.name}/{self.key}"
+
+    @property
+    def workers(self) -> int:
+        """Concurrent requests."""
+        return self.bucket.workers
+
+    @property
+    def patience(self) -> float:
+        """Seconds without any byte after which a transfer is given up."""
+        return self.bucket.patience
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
+        wanted = range_header(self, start, length)
+        arguments = {"Range": wanted} if wanted else {}
+        try:
+            answer = self.bucket.client.get_object(
+                Bucket=self.bucket.name, Key=self.key, **arguments
+            )
+            with closing(answer["Body"]) as stream:
+                yield from body(
+                    self,
+                    start,
+                    length,
+                    etag=answer["ETag"].strip('"'),
+                    content_range=answer.get("ContentRange"),
+                    read=stream.read,
+                )
+        except FAULTS as error:
+            raise self.bucket.explain(self.key, error, part=bool(wanted)) from error
 
 
 class Bucket:
@@ -161,11 +191,6 @@ class Bucket:
             ) from error
         self.client: BaseClient = session.client("s3", endpoint_url=endpoint, config=config)
 
-    @property
-    def encrypted(self) -> bool:
-        """Whether the bytes travel by TLS."""
-        return self.client.meta.endpoint_url.startswith("https://")
-
     def describe(self, key: str) -> RemoteObject:
         """Size and version of an object.
 
@@ -183,7 +208,7 @@ class Bucket:
             kind = self._part_kind(key, size, int(etag[33:])) if "-" in etag else "md5"
         if kind is None:
             logger.warning("s3://%s/%s: its ETag %s is not a checksum", self.name, key, etag)
-        return RemoteObject(self.name, key, size, etag, kind and f"{kind}:{etag}")
+        return RemoteObject(self, key, size, etag, kind and f"{kind}:{etag}")
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Bytes of each object, by key; errors as for `describe`."""
@@ -207,8 +232,7 @@ class Bucket:
             except FAULTS as error:
                 raise self.explain(key, self._with_code(key, error)) from error
 
-        label = f"s3://{self.name}/{key}"
-        return persist(ask, Patience(self.patience, label, unreachable=UNREACHABLE_PATIENCE))
+        return persist(ask, self.patience, f"s3://{self.name}/{key}")
 
     def _with_code(self, key: str, error: Exception) -> Exception:
         """The same refusal with its code: the answer to HEAD has no body, that to GET does."""
@@ -219,12 +243,22 @@ class Bucket:
                 return reason
         return error
 
-    def explain(self, key: str, error: Exception) -> Exception:
-        """What a fault of boto3 means: `Interruption` if it may pass, else an error that says."""
+    def explain(self, key: str, error: Exception, *, part: bool = False) -> Exception:
+        """What a fault of boto3 means: `Interruption` if it may pass, else an error that says.
+
+        Parameters
+        ----------
+        key
+            The object.
+        error
+            The fault.
+        part
+            Whether a part of the object was asked for.
+        """
         label = f"s3://{self.name}/{key}"
         server = self.endpoint or "Amazon S3"
         if isinstance(error, ClientError):
-            return self._refusal(label, error)
+            return self._refusal(label, error, part)
         if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
             return InputError(
                 server,
@@ -245,12 +279,14 @@ class Bucket:
             return Interruption(f"{type(error).__name__}: {error}")
         return TransferError(f"{label}: {error}")
 
-    def _refusal(self, label: str, error: ClientError) -> Exception:
+    def _refusal(self, label: str, error: ClientError, part: bool) -> Exception:
         status, code = _status(error), error.response.get("Error", {}).get("Code", "")
         found = f"{code} (HTTP {status}) from {self.endpoint or 'Amazon S3'}"
+        if part and status in (400, 501):
+            return NoRanges(label, found=found, expected="a part of the object")
         if status >= 500 or status in (408, 429) or code in TRANSIENT_CODES:
             return Interruption(found)
-        if status in (412, 416):
+        if status == 416:
             return TransferError(
                 f"{label}: the object changed while it was fetched ({found}). Run again."
             )
@@ -259,7 +295,7 @@ class Bucket:
             remedy = "Check nsd.s3.bucket and nsd.s3.endpoint in the config."
         elif status == 404:
             expected = "an object of this key"
-            remedy = "Check subject, session and beta version; a mirror may hold only some of NSD."
+            remedy = "Check subject, session, betas and format; a mirror may hold only some of NSD."
         elif code == "RequestTimeTooSkewed":
             expected, remedy = "a clock that is right", "Set this machine's clock."
         elif status in (401, 403):
@@ -299,40 +335,8 @@ def nsd_bucket(settings: Mapping[str, object], workers: int = WORKERS) -> Bucket
     return Bucket(server.pop("bucket"), **server, workers=workers)
 
 
-class ObjectSource:
-    """The bytes of one version of an object (`parts.Source`)."""
-
-    def __init__(self, bucket: Bucket, remote: RemoteObject) -> None:
-        self.bucket = bucket
-        self.remote = remote
-        self.label = remote.label
-
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
-        last = start + length - 1
-        try:
-            answer = self.bucket.client.get_object(
-                Bucket=self.remote.bucket,
-                Key=self.remote.key,
-                Range=f"bytes={start}-{last}",
-                IfMatch=f'"{self.remote.etag}"',
-            )
-            with closing(answer["Body"]) as body:
-                expected = f"bytes {start}-{last}/{self.remote.size}"
-                if answer.get("ContentRange") != expected:
-                    raise Interruption(f"{answer.get('ContentRange')} in place of {expected}")
-                yield from read_chunks(body.read, length)
-        except FAULTS as error:
-            raise self.bucket.explain(self.remote.key, error) from error
-
-
 def download_s3(
-    bucket: Bucket,
-    key: str,
-    path: str | Path,
-    *,
-    sha256: str | None = None,
-    record: str | Path | None = None,
+    bucket: Bucket, key: str, path: str | Path, *, record: str | Path | None = None
 ) -> Record:
     """Fetch an object to a file, whole and verified.
 
@@ -347,8 +351,6 @@ def download_s3(
         Its key.
     path
         The file.
-    sha256
-        Its SHA-256, where known; otherwise the object's ETag is recomputed.
     record
         Table to write the record to, before the file gets its name.
 
@@ -360,43 +362,36 @@ def download_s3(
     Raises
     ------
     InputError
-        If the object cannot be read, does not have its checksum after a second fetch of every
-        part, or does not fit on the disk.
+        If the object cannot be read, does not arrive with its checksum, or does not fit on the
+        disk.
     TransferError
         If the network fails for longer than the patience lasts; running again continues.
     """
     path = Path(path)
     remote = bucket.describe(key)
-    checksum = f"sha256:{sha256.lower()}" if sha256 else remote.checksum
 
     def conclude(data: Path) -> Record:
-        return record_of(path, remote.label, checksum, data=data, table=record)
+        return record_of(path, remote.label, remote.checksum, data=data, table=record)
 
-    there = taken_back(path, lambda data: _is_whole(data, remote.size, checksum), conclude)
-    if there:
-        return there
+    if is_here(path, lambda data: _is_whole(data, remote)):
+        return conclude(path)
     part_size = _part_size(remote)
     parts = split(remote.size, part_size)
 
     def intact(file: PartialFile) -> bool:
-        if checksum is None:
-            return True
-        if checksum == f"etag-{part_size}:{remote.etag}":
-            md5s = [file.md5[part] for part in parts]
-            return checksums.of_parts(md5s) == remote.etag
-        return checksums.matches(file.data, checksum)
+        in_parts = all(part in file.md5 for part in parts)
+        if in_parts and remote.checksum == f"etag-{part_size}:{remote.etag}":
+            return checksums.of_parts(file.md5[part] for part in parts) == remote.etag
+        return _is_whole(file.data, remote)
 
     return fetch_file(
-        ObjectSource(bucket, remote),
+        remote,
         path,
         parts,
         identity={"size": remote.size, "etag": remote.etag, "part_size": part_size},
-        checksum=checksum,
+        checksum=remote.checksum,
         intact=intact,
         conclude=conclude,
-        workers=bucket.workers,
-        patience=bucket.patience,
-        twice=checksum is None and not bucket.encrypted,
     )
 
 
@@ -407,8 +402,10 @@ def _part_size(remote: RemoteObject) -> int:
     return size if 0 < size <= LARGEST_PART else PART_SIZE
 
 
-def _is_whole(path: Path, size: int, checksum: str | None) -> bool:
-    return path.stat().st_size == size and (checksum is None or checksums.matches(path, checksum))
+def _is_whole(path: Path, remote: RemoteObject) -> bool:
+    if path.stat().st_size != remote.size:
+        return False
+    return remote.checksum is None or checksums.matches(path, remote.checksum)
 
 
 def _status(error: ClientError) -> int:

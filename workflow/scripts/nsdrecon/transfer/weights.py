@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -24,9 +22,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.transfer import checksums
 from nsdrecon.transfer.catalogue import FILES, ModelFile
-from nsdrecon.transfer.guards import local_path, require_https
+from nsdrecon.transfer.guards import local_path
 from nsdrecon.transfer.manifest import Record, read_manifest, record_of
 from nsdrecon.transfer.parts import TransferError
 
@@ -36,48 +33,15 @@ LFS_POINTER = b"version https://git-lfs"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a repository, as the hub describes it.
-
-    Parameters
-    ----------
-    path
-        Name in the repository.
-    size
-        Bytes.
-    sha256
-        For large files; None for files kept in git itself.
-    git_sha1
-        Git's name of the file's contents.
-    """
-
-    path: str
-    size: int
-    sha256: str | None
-    git_sha1: str
-
-
 def list_hub(
-    repository: str,
-    revision: str,
-    patterns: Sequence[str] = (),
-    *,
-    token: str | None = None,
-    endpoint: str | None = None,
-) -> list[HubFile]:
+    repository: str, revision: str, patterns: Sequence[str] = (), *, endpoint: str | None = None
+) -> list[RepoFile]:
     """The files of a repository at a commit; parameters and errors as for `download_hub`."""
-    if endpoint is not None:
-        require_https(endpoint, own_server=True)
     with _hub_errors(repository, revision):
-        tree = HfApi(endpoint=endpoint, token=token).list_repo_tree(
+        tree = HfApi(endpoint=endpoint).list_repo_tree(
             repository, recursive=True, revision=revision
         )
-        every = [
-            HubFile(item.path, item.size, item.lfs and item.lfs.sha256, item.blob_id)
-            for item in tree
-            if isinstance(item, RepoFile)
-        ]
+        every = [item for item in tree if isinstance(item, RepoFile)]
     files = [
         file for file in every if not patterns or any(fnmatchcase(file.path, p) for p in patterns)
     ]
@@ -98,12 +62,12 @@ def download_hub(
     folder: str | Path,
     patterns: Sequence[str] = (),
     *,
-    token: str | None = None,
     endpoint: str | None = None,
 ) -> list[Record]:
     """Fetch files of a repository at one commit into a folder, whole and verified.
 
-    Files that are there already and are whole are kept, damaged ones are fetched again.
+    Files that are there already and are whole are kept, damaged ones are fetched again. A gated
+    repository is read as the account that ``hf auth login`` or ``HF_TOKEN`` names.
 
     Parameters
     ----------
@@ -115,10 +79,8 @@ def download_hub(
         Where the files go, by their names in the repository.
     patterns
         Which files, as shell patterns; all by default.
-    token
-        Of an account that may read a gated repository; by default the one ``hf auth login`` kept.
     endpoint
-        Address of a mirror of the hub; default as huggingface_hub has it.
+        Address of a mirror of the hub; default as huggingface_hub has it (``HF_ENDPOINT``).
 
     Returns
     -------
@@ -134,48 +96,48 @@ def download_hub(
         If the hub cannot be reached, or fails.
     """
     folder = Path(folder)
-    files = list_hub(repository, revision, patterns, token=token, endpoint=endpoint)
-    missing = []
-    for file in files:
-        path = local_path(folder, file.path)
-        if _damage(path, file):
-            path.unlink(missing_ok=True)
-            missing.append(file.path)
-    logger.info("%s: fetching %d of %d files", repository, len(missing), len(files))
-    if missing:
-        with _hub_errors(repository, revision):
+    files = list_hub(repository, revision, patterns, endpoint=endpoint)
+    paths = {file.path: local_path(folder, file.path) for file in files}
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def damages() -> dict[str, str]:
+        """Files that are not what the hub says, and what they are."""
+        found = HfApi(endpoint=endpoint).verify_repo_checksums(
+            repository, revision=revision, local_dir=folder
+        )
+        other = {
+            entry["path"]: f"{entry['algorithm']} {entry['actual']}" for entry in found.mismatches
+        }
+        named = {**dict.fromkeys(found.missing_paths, "missing"), **other}
+        return {name: what for name, what in named.items() if name in paths}
+
+    with _hub_errors(repository, revision):
+        wanted = damages()
+        logger.info("%s: fetching %d of %d files", repository, len(wanted), len(files))
+        if wanted:
+            for name in wanted:
+                paths[name].unlink(missing_ok=True)
             snapshot_download(
                 repository,
                 revision=revision,
                 local_dir=folder,
-                allow_patterns=missing,
-                token=token,
+                allow_patterns=list(wanted),
                 endpoint=endpoint,
             )
-    return check_hub(files, folder, f"{endpoint or constants.ENDPOINT}/{repository}@{revision}")
-
-
-def check_hub(files: Sequence[HubFile], folder: str | Path, source: str) -> list[Record]:
-    """Records of files that are as the hub describes them, also in a folder the user brought.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or is not what the hub says; all of them are named.
-    """
-    paths = {file: local_path(folder, file.path) for file in files}
-    damages = {file.path: _damage(path, file) for file, path in paths.items()}
-    damages = {name: found for name, found in damages.items() if found}
-    if damages:
+            wanted = damages()
+    source = f"{endpoint or constants.ENDPOINT}/{repository}@{revision}"
+    if wanted:
         raise InputError(
             folder,
-            found=listing((f"{name}: {found}" for name, found in damages.items()), 20),
+            found=listing((f"{name}: {found}" for name, found in wanted.items()), 20),
             expected=f"the files of {source}",
-            remedy="Remove them and run again.",
+            remedy="Run again to fetch them anew.",
         )
     return [
-        record_of(path, f"{source}/{file.path}", file.sha256 and f"sha256:{file.sha256}")
-        for file, path in paths.items()
+        record_of(
+            paths[file.path], f"{source}/{file.path}", file.lfs and f"sha256:{file.lfs.sha256}"
+        )
+        for file in files
     ]
 
 
@@ -289,21 +251,6 @@ def _require_contents(path: Path) -> None:
                 expected="the contents it stands for",
                 remedy="Run `git lfs pull` in its folder, or copy the file itself.",
             )
-
-
-def _damage(path: Path, file: HubFile) -> str | None:
-    """What is wrong with a local file; None if nothing is."""
-    if not path.is_file():
-        return "missing"
-    if path.stat().st_size != file.size:
-        return f"{path.stat().st_size} bytes in place of {file.size}"
-    if file.sha256:
-        intact = checksums.matches(path, f"sha256:{file.sha256}")
-    else:
-        content = path.read_bytes()
-        header = f"blob {len(content)}\0".encode()
-        intact = hashlib.sha1(header + content, usedforsecurity=False).hexdigest() == file.git_sha1
-    return None if intact else "another checksum"
 
 
 @contextmanager
