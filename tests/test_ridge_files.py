@@ -205,22 +205,6 @@ def test_constant_voxels_take_no_part_and_are_counted(experiment, caplog):
 
 
 @pytest.mark.parametrize("choice", [{"alpha": ALPHA}, {"alpha": "loo", "alpha_grid": GRID}])
-@pytest.mark.parametrize("rescale", ["loo", "test"])
-def test_statistics_are_the_same_with_other_test_responses(experiment, choice, rescale):
-    """Although one job writes predictions and what is known of the training images."""
-    found = []
-    for responses in (experiment.test_betas, experiment.test_betas[::-1]):
-        write_betas(experiment.path["test"], experiment.test_id, responses)
-        outputs = experiment.folder / "direct.h5", experiment.folder / "statistics.h5"
-        inputs = (experiment.path[name] for name in ("gram", "train", "latents", "test"))
-        fit_predict(*inputs, *outputs, rescale=rescale, **choice)
-        found.append([path.read_bytes() for path in outputs])
-    (predictions, statistics), (other_predictions, other_statistics) = found
-    assert statistics == other_statistics
-    assert predictions != other_predictions
-
-
-@pytest.mark.parametrize("choice", [{"alpha": ALPHA}, {"alpha": "loo", "alpha_grid": GRID}])
 @pytest.mark.parametrize("per_target", [False, True])
 def test_results_do_not_depend_on_the_block(experiment, choice, per_target):
     results = [

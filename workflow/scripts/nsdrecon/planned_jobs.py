@@ -42,10 +42,13 @@ def main(snakefile: str, *configfiles: str) -> None:
 
 def _facts(job, local: bool) -> dict:
     asked = {name: job.resources.get(name) for name in RESOURCES}
+    wildcards = {name: value for name, value in job.wildcards_dict.items() if value}
     return {
         "rule": job.rule.name,
         "stage": Path(str(job.rule.snakefile)).stem,
-        "label": ", ".join(f"{name}={value}" for name, value in job.wildcards_dict.items() if value),
+        "label": ", ".join(
+            f"{name}={value}" for name, value in job.wildcards_dict.items() if value
+        ),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),
         "params": {name: repr(value) for name, value in job.params.items()},

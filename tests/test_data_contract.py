@@ -1,0 +1,91 @@
+"""The page that describes every file of a run, held against the files of a finished one."""
+
+import re
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from workflow_runs import ROOT
+
+PAGE = (ROOT / "docs/data-contract.md").read_text()
+SECTIONS = dict(re.findall(r"^### `(\S+)`\n(.*?)(?=^##|\Z)", PAGE, flags=re.M | re.S))
+
+
+def pattern(name: str) -> re.Pattern:
+    """Paths that a heading stands for."""
+    text = re.escape(name).replace(r"\{variant\}", r"(?:-repeats\d|-holdout)?")
+    return re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", text))
+
+
+def files(project: Path, name: str) -> list[Path]:
+    paths = sorted(path for path in (project / "results").rglob("*") if path.is_file())
+    return [p for p in paths if pattern(name).fullmatch(p.relative_to(project).as_posix())]
+
+
+def datasets(section: str) -> dict[str, tuple[str, list[str], bool]]:
+    """Name to type, letters of the shape, and whether it may be absent."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \((.*?)\) \| (.*?) \|$", section, flags=re.M)
+    return {
+        name: (dtype, shape.split(", "), meaning.startswith("optional"))
+        for name, dtype, shape, meaning in rows
+    }
+
+
+def attributes(section: str) -> dict[str, bool]:
+    """Name to whether it may be absent."""
+    _, _, text = section.partition("Attributes:")
+    return {name: bool(word) for word, name in re.findall(r"(optional\s+)?`(\w+)`", text)}
+
+
+def described_by(path: str) -> list[str]:
+    """Headings for a file; the one without a wildcard in its last part stands first."""
+    found = [name for name in SECTIONS if pattern(name).fullmatch(path)]
+    return sorted(found, key=lambda name: "{" in Path(name).name)
+
+
+@pytest.mark.parametrize("name", [name for name in SECTIONS if name.endswith(".h5")])
+def test_arrays_are_what_the_page_says(tiny, name):
+    found = [p for p in files(tiny, name) if described_by(str(p.relative_to(tiny)))[0] == name]
+    assert found, f"no file of the run is a {name}"
+    wanted, about = datasets(SECTIONS[name]), attributes(SECTIONS[name])
+    assert "nsd_id" in wanted
+    for path in found:
+        with h5py.File(path) as file:
+            required = {key for key, (_, _, optional) in wanted.items() if not optional}
+            assert required <= set(file) <= set(wanted), path
+            required = {key for key, optional in about.items() if not optional}
+            assert required <= set(file.attrs) <= set(about), path
+            sizes: dict[str, int] = {}
+            for key in file:
+                dtype, letters, _ = wanted[key]
+                assert file[key].dtype == dtype, (path, key)
+                assert len(file[key].shape) == len(letters), (path, key)
+                for letter, size in zip(letters, file[key].shape, strict=True):
+                    fixed = int(letter) if letter.isdigit() else sizes.setdefault(letter, size)
+                    assert size == fixed, (path, key, letter)
+
+
+@pytest.mark.parametrize("name", [name for name in SECTIONS if name.endswith(".tsv")])
+def test_tables_have_the_columns_that_the_page_names(tiny, name):
+    found = files(tiny, name)
+    assert found, f"no file of the run is a {name}"
+    columns = re.findall(r"^\| `(\w+)` \|", SECTIONS[name], flags=re.M)
+    listed = re.search(r"[Cc]olumns (.*?)\.\n", SECTIONS[name], flags=re.S)
+    columns = columns or (re.findall(r"`(\w+)`", listed.group(1)) if listed else [])
+    for path in found:
+        if columns:
+            assert list(pd.read_csv(path, sep="\t").columns) == columns, path
+
+
+def test_every_array_and_table_of_a_run_is_described(tiny):
+    folders = {"benchmarks"}
+    paths = [
+        path.relative_to(tiny)
+        for kind in ("h5", "tsv")
+        for path in (tiny / "results").rglob(f"*.{kind}")
+    ]
+    unknown = [p for p in paths if not folders & set(p.parts) and not described_by(p.as_posix())]
+    assert len(paths) > 40
+    assert unknown == []
