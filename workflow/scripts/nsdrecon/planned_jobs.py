@@ -46,9 +46,7 @@ def _facts(job, local: bool) -> dict:
     return {
         "rule": job.rule.name,
         "stage": Path(str(job.rule.snakefile)).stem,
-        "label": ", ".join(
-            f"{name}={value}" for name, value in job.wildcards_dict.items() if value
-        ),
+        "label": ", ".join(f"{name}={value}" for name, value in wildcards.items()),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),
         "params": {name: repr(value) for name, value in job.params.items()},
