@@ -72,9 +72,9 @@ LEAKS = [
         "subj01/stimuli/train.h5",
     ),
     (
-        "text_features.py",
-        "split_ids(read_trials(snakemake.input.trials), snakemake.params.split)",
-        'read_trials(snakemake.input.trials)["nsd_id"].unique()',
+        "features.py",
+        "split_ids(read_trials(files.trials), params.split)",
+        'read_trials(files.trials)["nsd_id"].unique()',
         "subj01/latents/vd-text/train.h5",
     ),
 ]
