@@ -107,9 +107,11 @@ def test_required_settings_alone_lead_to_the_tables_and_the_report(simulated):
 def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, server, project):
     with FaultProxy(server.port) as proxy:
         config = remote(proxy.url)
-        done = run(project, "preflight", config=config)
+        done = run(project, "doctor", config=config)
         assert done.returncode == 0, done.stderr
-        assert re.search(r"subj01 +4 +0 +0\.\d+", done.stderr)
+        assert re.search(r"NSD's bucket +ok .* 5 objects are still", done.stderr)
+        assert re.search(r"fetch, subj01 +ok +4 of 4 files; 0\.\d+ GB will travel", done.stderr)
+        assert not (project / "resources").exists()
         proxy.faults.extend(["ok", "cut", "slowdown", "reset"])
         done = run(project, *RESULTS, "results/data/manifest.tsv", config=config)
         assert done.returncode == 0, done.stderr
@@ -150,9 +152,11 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
     server.put(key, whole, part_size=1 << 20)
     config = remote(server.url, volumes="ranges", format="hdf5")
     betas = [name for name in RESULTS if "/betas/" in name]
-    done = run(project, *betas, "preflight", config=config)
+    done = run(project, "doctor", config=config)
     assert done.returncode == 0, done.stderr
     assert "is an estimate (2 times them)" in done.stderr
+    done = run(project, *betas, config=config)
+    assert done.returncode == 0, done.stderr
     assert "whole volume" not in done.stderr
     assert_same(simulated, project, betas)
     (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")

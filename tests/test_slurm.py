@@ -1,15 +1,20 @@
 """The workflow on a real SLURM: every rule, through ``snakemake --profile slurm``."""
 
+import platform
 import shutil
 import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from job_graph import planned_jobs
-from slurm_cluster import cluster_or_skip
+from nsdrecon.doctor import nodes
+from nsdrecon.plan import Partition
+from slurm_cluster import cluster_or_skip, command
 from tiny_runs import OVERLAYS
 from workflow_runs import ROOT, copy_project, environment, snakemake_command
 
@@ -30,15 +35,19 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planned(project):
-    command = snakemake_command(project, overlays=OVERLAYS)
-    return planned_jobs(project, command[command.index("--configfile") + 1 :])
+    line = snakemake_command(project, overlays=OVERLAYS)
+    return planned_jobs(project, line[line.index("--configfile") + 1 :])
+
+
+def submitted(project, *arguments, overlays=OVERLAYS):
+    line = snakemake_command(project, "--profile", "slurm", *FAST, *arguments, overlays=overlays)
+    return subprocess.run(
+        line, cwd=project, env=environment(), capture_output=True, text=True, check=False
+    )
 
 
 def on_cluster(project, *arguments, overlays=OVERLAYS):
-    command = snakemake_command(project, "--profile", "slurm", *FAST, *arguments, overlays=overlays)
-    done = subprocess.run(
-        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
-    )
+    done = submitted(project, *arguments, overlays=overlays)
     assert done.returncode == 0, done.stderr[-6000:]
 
 
@@ -110,3 +119,60 @@ def test_shards_share_the_gpus(cluster, tiny, tmp_path):
     with h5py.File(tiny / target) as before, h5py.File(project / target) as after:
         assert np.array_equal(before["nsd_id"], after["nsd_id"])
         np.testing.assert_allclose(after["latents"], before["latents"], atol=1e-3)
+
+
+# What the doctor says of this cluster
+
+LIMITS = {"max_runtime": 720, "max_mem_mb": 128_000, "max_threads": 32}
+PARTITIONS = {"cpu": LIMITS, "gpu": {**LIMITS, "max_gpu": 4}, "batch": LIMITS}
+STAGE1 = {"systems": ["vdvae"], "oracles": [], "evaluation": {"categories": None}}
+
+
+def test_doctor_names_what_would_stop_the_run(cluster, tmp_path):
+    """A partition that is not there, and a torch that does not compute on GPUs; asked once."""
+    project = copy_project(tmp_path / "project")
+    limits = project / "profiles/slurm/partitions.yaml"
+    limits.write_text(yaml.safe_dump({"partitions": PARTITIONS}))
+    done = submitted(project, "doctor", overlays=("config/demo.yaml", STAGE1))
+    assert done.returncode != 0
+    computes = "ok" if torch.cuda.is_available() else "fail"
+    said = " ".join(done.stderr.split())
+    for row in (
+        "partition cpu ok 4 of 4 nodes ready; at most 1440 minutes, 128000 MB of memory, 32 CPUs",
+        "partition gpu ok 2 of 2 nodes ready; at most 720 minutes, 128000 MB of memory, 32 CPUs, 4",
+        "partition batch fail this SLURM has no such partition, but cpu, gpu → Put the names",
+        "jobs and partitions ok all",
+        f"a node of cpu ok {platform.node()} reads and writes {project}",
+        f"a node of gpu ok {platform.node()} reads and writes {project}",
+        f"torch on gpu {computes} torch {torch.__version__}, built for",
+    ):
+        assert row in said, (row, said)
+    jobs = cluster.records(project)
+    assert sorted(job.partition for job in jobs) == ["cpu", "gpu"]
+    assert {job.gpus for job in jobs if job.partition == "gpu"} == {1}
+    assert list(project.glob(".doctor*")) == []
+
+
+@pytest.mark.parametrize("seen", ["no environment", "another folder"])
+def test_doctor_finds_what_nodes_do_not_see(cluster, tmp_path, monkeypatch, seen):
+    monkeypatch.chdir(tmp_path)
+    python = tmp_path / "python"
+    if seen == "another folder":  # of the same name, and empty
+        (tmp_path / "empty").mkdir()
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$1" "$2" {tmp_path}/empty "$4"\n')
+        python.chmod(0o755)
+    monkeypatch.setattr(nodes.sys, "executable", str(python))
+    (row,) = nodes.nodes([Partition("cpu")], [], "auto")
+    assert row.result == "fail"
+    assert "No such file or directory" in row.found
+    assert "put both on a file system that they share" in row.remedy
+
+
+def test_doctor_does_not_wait_for_nodes_that_start_nothing(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(nodes, "QUEUE_SECONDS", 2)
+    command("scontrol", "update", "nodename=gpu[1-2]", "state=drain", "reason=test")
+    (row,) = nodes.nodes([Partition("gpu", max_gpu=4)], [], "auto")
+    command("scontrol", "update", "nodename=gpu[1-2]", "state=resume")
+    assert row.result == "warn"
+    assert "none was free within 2 s" in row.found

@@ -11,7 +11,7 @@ import pytest
 from nsdrecon import layout
 from nsdrecon.errors import InputError
 from nsdrecon.transfer.catalogue import FILES
-from nsdrecon.transfer.plan import Planned, model_plan, nsd_plan, preflight
+from nsdrecon.transfer.plan import Planned, model_plan, nsd_plan
 from nsdrecon.transfer.s3 import Bucket
 from s3_server import BUCKET, shared_server
 
@@ -55,20 +55,3 @@ def test_model_that_is_here_is_not_asked_for(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     assert list(model_plan([str(path)], {})) == [Planned("models", str(path), 7, 7)]
-
-
-def test_preflight_counts_what_is_not_here_by_subject(tmp_path, caplog):
-    (tmp_path / "here").write_bytes(b"x")
-    plan = [
-        Planned("subj02", str(tmp_path / "raw"), travels=5_000_000_000, stored=1_000_000_000),
-        Planned("subj01", str(tmp_path / "here"), travels=2_000_000_000, stored=2_000_000_000),
-        Planned("all subjects", str(tmp_path / "design"), travels=1_000_000, stored=1_000_000),
-    ]
-    caplog.set_level("INFO")
-    table = preflight(plan).set_index("group")
-    assert table.index.tolist() == ["all subjects", "subj01", "subj02", "total"]
-    assert table.loc["subj01"].tolist() == [1, 1, 0.0, 2.0]
-    assert table.loc["subj02"].tolist() == [1, 0, 5.0, 1.0]
-    assert table.loc["total"].tolist() == pytest.approx([3, 1, 5.001, 3.001])
-    assert "5.001" in caplog.text
-    assert preflight([]).values.tolist() == [["total", 0, 0, 0.0, 0.0]]

@@ -224,26 +224,29 @@ rule download_repository:
         "../scripts/download_repository.py"
 
 
-rule preflight:
-    """How many GB will travel and be stored, before anything starts (a target to ask for)."""
-    input:
-        design=nsd(layout.DESIGN) if BY_RANGES else [],
-        masks=sorted(set(planned_ranges().values())),
+rule doctor:
+    """Whether a run has all it needs, before anything is queued (a target to ask for)."""
     log:
-        "logs/preflight.log",
+        "logs/doctor.log",
+    # Asked again it would find the same.
+    retries: 0
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     params:
-        code=code("preflight"),
-        cfg=settings("downloads.mirrors", "nsd.root", "nsd.s3", "nsd.terms_accepted"),
-        files=lambda wildcards: planned_files(),
-        images=planned_images(),
-        models=lambda wildcards: list(filter(is_downloaded, sum(models(), []))),
-        ranges=planned_ranges(),
-        voxels=planned_voxels(),
+        code=code("doctor"),
+        cfg=settings("device", "downloads.mirrors", "nsd.s3", "nsd.source", "nsd.terms_accepted"),
+        config=config,
+        needs=lambda wildcards: planned_needs(),
+        local=lambda wildcards: data_files() if config["nsd"]["source"] == "local" else {},
+        models=lambda wildcards: planned_models(),
+        records=lambda wildcards: records(),
+        temporary=temporary_files(),
+        own=lambda wildcards: brought(),
+        snakefile=str(workflow.main_snakefile),
+        slurm=lambda wildcards: slurm_facts(workflow),
     script:
-        "../scripts/preflight.py"
+        "../scripts/doctor.py"
 
 
 rule manifest:

@@ -1,6 +1,7 @@
 # What a run needs from outside: files of the data set and models, and the records of their downloads.
 import os
 
+from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES
 from nsdrecon.transfer.guards import require_https
@@ -141,10 +142,8 @@ def temporary_files():
     return [path for subject in SUBJECTS for path in session_files(subject)]
 
 
-def planned_files():
-    """What is downloaded of the data set, by whose it is."""
-    if not DOWNLOADS:
-        return {}
+def data_files():
+    """What a run reads of the data set, by whose it is."""
     each = {subject: [*subject_files(subject), *session_files(subject)] for subject in SUBJECTS}
     return {"all subjects": shared_files(), **each}
 
@@ -163,6 +162,50 @@ def planned_ranges():
         return {}
     mask = config["nsd"]["mask"]
     return {path: nsd_roi(subject, mask) for subject in SUBJECTS for path in session_files(subject)}
+
+
+def planned_keys():
+    """For each file that is filled by ranges, the object that they come from."""
+    voxels = {
+        path: betas_key(subject, session)
+        for subject in SUBJECTS
+        for path, session in zip(session_files(subject), SESSIONS[subject])
+    }
+    images = dict.fromkeys(planned_images(), layout.STIMULI)
+    return {**images, **(voxels if VOXELS_BY_RANGES else {})}
+
+
+def planned_needs():
+    """What a run downloads of the data set."""
+    return {
+        "root": config["nsd"]["root"],
+        "files": data_files() if DOWNLOADS else {},
+        "keys": planned_keys(),
+        "images": planned_images(),
+        "ranges": planned_ranges(),
+        "voxels": planned_voxels() if DOWNLOADS else {},
+    }
+
+
+def planned_models():
+    """For each download of a model or of captions, the file that is there when it is."""
+    files, folders = (list(filter(is_downloaded, kind)) for kind in models())
+    if RUN.needs_captions and config["nsd"]["captions"] == COCO_CAPTIONS:
+        files.append(COCO_ANNOTATIONS)
+    return {path: path for path in files} | {path: f"{path}/downloaded.tsv" for path in folders}
+
+
+def brought():
+    """By model: files and folders that the user brought, and the place of a backbone's class; and
+    the captions."""
+    found = {}
+    for model in used_models():
+        folders = [path for path in model_sources(model)[1] if not is_downloaded(path)]
+        kind, place = REGISTRY.checked_by(model)
+        loader = place if kind == "backbone" else None
+        if own_files(model):
+            found[model] = own_files(model), folders, loader
+    return found | ({"captions": (own_captions(), [], None)} if own_captions() else {})
 
 
 def planned_voxels():

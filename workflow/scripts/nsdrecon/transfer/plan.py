@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from nsdrecon.errors import InputError, listing
 from nsdrecon.layout import STIMULI
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
@@ -127,33 +125,3 @@ def model_plan(paths: Iterable[str], mirrors: Mapping[str, Sequence[str]]) -> It
         else:
             known = listing([*FILES, *REPOSITORIES], 20)
             raise InputError("models", found=path, expected=f"a path of your own or {known}")
-
-
-def preflight(plan: Iterable[Planned]) -> pd.DataFrame:
-    """How much will travel and be stored.
-
-    Parameters
-    ----------
-    plan
-        What the run needs; what is there already does not travel.
-
-    Returns
-    -------
-    DataFrame
-        A row a group and a last row "total": ``group``, ``files``, ``here`` (files that are there
-        already), ``travel_gb``, ``stored_gb`` (10^9 bytes).
-    """
-    rows: dict[str, list[float]] = {}
-    for item in plan:
-        here = Path(item.file).is_file()
-        counts = (1, here, 0.0 if here else item.travels / 1e9, item.stored / 1e9)
-        for group in (item.group, "total"):
-            row = rows.setdefault(group, [0, 0, 0.0, 0.0])
-            rows[group] = [a + b for a, b in zip(row, counts, strict=True)]
-    order = [*sorted(group for group in rows if group != "total"), "total"]
-    table = pd.DataFrame(
-        [[group, *rows.get(group, [0, 0, 0.0, 0.0])] for group in order],
-        columns=["group", "files", "here", "travel_gb", "stored_gb"],
-    )
-    logger.info("before anything starts:\n%s", table.to_string(index=False, float_format="%.3f"))
-    return table

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -54,6 +54,20 @@ def list_hub(
                 remedy="Another revision may have them.",
             )
     return files
+
+
+def require_hub(
+    repository: str, revision: str, patterns: Sequence[str] = (), *, endpoint: str | None = None
+) -> None:
+    """Stop unless the files of a repository may be fetched, not just listed.
+
+    The list of a gated repository can be read by everybody. Parameters and errors as for
+    `download_hub`.
+    """
+    file, *_ = list_hub(repository, revision, patterns, endpoint=endpoint)
+    url = hf_hub_url(repository, file.path, revision=revision, endpoint=endpoint)
+    with _hub_errors(repository, revision):
+        HfApi(endpoint=endpoint).get_hf_file_metadata(url=url)
 
 
 def download_hub(
