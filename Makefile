@@ -31,7 +31,7 @@ test: setup
 
 # The graph and the table in the README that are written from the code.
 readme: setup
-	$(BIN)/python tests/readme_parts.py
+	$(BIN)/python tools/readme_parts.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -47,7 +47,7 @@ rehearsal: setup
 	$(BIN)/python -m benchmarks.rehearsal --cores $(CORES)
 
 demo-models: setup
-	$(BIN)/python -m workflow.demo_models.training
+	PYTHONPATH=workflow/scripts $(BIN)/python -m nsdsim.training
 
 # Needs uv, and a CPU build of torch that it finds (UV_FIND_LINKS). torch is left out on purpose, see setup.
 lock:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(ROOT / "tools")]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def full_config(changes: Mapping[str, Mapping[str, object]] | None = None) -> di
 
 def asked_for(config: Mapping[str, object]) -> dict[str, tuple[int, int]]:
     """Memory (MB) and time limit (minutes) of each rule's first attempt."""
-    from nsdrecon.plan import planned_jobs
+    from nsdrecon.graph.plan import planned_jobs
 
     jobs = planned_jobs(ROOT / "workflow/Snakefile", config)
     return {job.rule: (job.mem_mb, job.runtime) for job in jobs}

@@ -51,8 +51,8 @@ def _write(folder: Path, n_images: int, n_clip_images: int, protocol_name: str) 
     import pandas as pd
     import torch
     import torchvision
-    from tests.clip_models import clip_vit_l_14
 
+    from clip_models import clip_vit_l_14
     from nsdrecon.store import ID, create_h5, write_table
 
     ids = np.arange(n_images)

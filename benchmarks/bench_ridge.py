@@ -237,7 +237,7 @@ def _write_files(folder: Path, sizes: dict[str, int], _device: str) -> dict:
     import h5py
     import numpy as np
 
-    from nsdrecon.volumes import Voxels
+    from nsdrecon.data.volumes import Voxels
 
     rng = np.random.default_rng(0)
     n, n_train, p, t = (

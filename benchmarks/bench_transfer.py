@@ -37,16 +37,16 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tools")]
 
-from nsdrecon.betas import store_session  # noqa: E402
+from nsdrecon.data.betas import store_session  # noqa: E402
+from nsdrecon.data.volumes import read_mask  # noqa: E402
 from nsdrecon.layout import VOXELS  # noqa: E402
 from nsdrecon.logs import peak_memory_mb  # noqa: E402
-from nsdrecon.simulate.anatomy import Anatomy  # noqa: E402
 from nsdrecon.transfer import checksums, chunks  # noqa: E402
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges  # noqa: E402
 from nsdrecon.transfer.s3 import Bucket, download_s3  # noqa: E402
-from nsdrecon.volumes import read_mask  # noqa: E402
+from nsdsim.anatomy import Anatomy  # noqa: E402
 from s3_server import BUCKET, FaultProxy, Handler, S3Server, make_certificate  # noqa: E402
 
 WHOLE, BRICK = "whole.bin", "nsd_stimuli.hdf5"

@@ -49,7 +49,7 @@ def write_design(folder: Path) -> None:
     import numpy as np
     import scipy.io
 
-    from nsdrecon.nsd import read_design, trial_table
+    from nsdrecon.data.nsd import read_design, trial_table
     from nsdrecon.store import write_table
 
     rng = np.random.default_rng(0)
@@ -79,8 +79,8 @@ def write_sessions(folder: Path) -> list[str]:
     import h5py
     import numpy as np
 
-    from nsdrecon.nsd import read_trials
-    from nsdrecon.volumes import Voxels
+    from nsdrecon.data.nsd import read_trials
+    from nsdrecon.data.volumes import Voxels
 
     rng = np.random.default_rng(0)
     trials = read_trials(folder / "trials.tsv")

@@ -6,12 +6,12 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsdrecon import betas as betas_module
-from nsdrecon.betas import average_repeats, extract_session
+from nsdrecon.data import betas as betas_module
+from nsdrecon.data.betas import average_repeats, extract_session
+from nsdrecon.data.nsd import trial_table
+from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
-from nsdrecon.nsd import trial_table
 from nsdrecon.store import read_array, read_ids
-from nsdrecon.volumes import Voxels
 from small_nsd import (
     small_design,
     truncate,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nsdrecon.captions import captions_from_coco, captions_of
+from nsdrecon.data.captions import captions_from_coco, captions_of
 from nsdrecon.errors import InputError
 from small_nsd import truncate
 

@@ -129,7 +129,8 @@ def server(clone, tmp_path_factory):
     """A server that has the workflow without the library."""
     served = tmp_path_factory.mktemp("served") / "files"
     shutil.copytree(clone, served, symlinks=True)
-    shutil.rmtree(served / "workflow/scripts/nsdrecon")
+    for package in ("nsdrecon", "nsdsim"):
+        shutil.rmtree(served / "workflow/scripts" / package)
     handler = partial(_Quiet, directory=served)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

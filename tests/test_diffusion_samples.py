@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nsdrecon.data.latent_files import write_latents
 from nsdrecon.diffusion.samples import (
     agreement,
     mean_image,
@@ -12,7 +13,6 @@ from nsdrecon.diffusion.samples import (
     uncertainty_map,
 )
 from nsdrecon.errors import InputError
-from nsdrecon.latent_files import write_latents
 from nsdrecon.store import read_array, read_ids, write_arrays
 
 

@@ -21,7 +21,7 @@ from nsdrecon.doctor.amounts import Needs
 from nsdrecon.doctor.findings import Finding, Result
 from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.errors import InputError
-from nsdrecon.plan import Partition, PlannedJob
+from nsdrecon.graph.plan import Partition, PlannedJob
 from nsdrecon.transfer import weights
 from nsdrecon.transfer.catalogue import FILES, ModelFile
 from nsdrecon.transfer.guards import TERMS_OF_USE

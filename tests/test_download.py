@@ -20,7 +20,7 @@ from s3_server import BUCKET, FaultProxy, S3Server
 from small_nsd import write_betas_hdf5
 from workflow_runs import copy_project, snakemake, started
 
-FAULTS = Path(__file__).parent / "faults"
+FAULTS = Path(__file__).parent / "support/faults"
 SUBJECT = "subj01"
 MANIFEST = "results/data/manifest.tsv"
 PART = 1 << 14

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from nsdrecon.errors import InputError
-from nsdrecon.figures import pictures
-from nsdrecon.figures.drawing import evenly_spaced
-from nsdrecon.figures.pictures import reconstructions_figure, samples_figure
-from nsdrecon.figures.regression import noise_ceiling_figure, regression_figure
-from nsdrecon.figures.scores import bars_figure, retrieval_figure, scatter_figure
-from nsdrecon.gallery import write_gallery
+from nsdrecon.pages.figures import pictures
+from nsdrecon.pages.figures.drawing import evenly_spaced
+from nsdrecon.pages.figures.pictures import reconstructions_figure, samples_figure
+from nsdrecon.pages.figures.regression import noise_ceiling_figure, regression_figure
+from nsdrecon.pages.figures.scores import bars_figure, retrieval_figure, scatter_figure
+from nsdrecon.pages.gallery import write_gallery
 from nsdrecon.store import read_array, write_arrays
 from small_pictures import write_stimuli, write_system
 

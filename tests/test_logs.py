@@ -12,12 +12,12 @@ def test_log_file_has_begin_messages_of_the_library_and_end(tmp_path, capsys):
     path = tmp_path / "logs" / "job.log"
     with job_log(path, "average_betas") as log:
         log.info("hello")
-        logging.getLogger("nsdrecon.betas").info("42 voxels")
+        logging.getLogger("nsdrecon.data.betas").info("42 voxels")
     text = path.read_text()
     lines = text.splitlines()
     assert "start on" in lines[0]
     assert "nsdrecon.average_betas: hello" in text
-    assert "nsdrecon.betas: 42 voxels" in text
+    assert "nsdrecon.data.betas: 42 voxels" in text
     assert "done in" in lines[-1]
     assert "peak memory" in lines[-1]
     assert "42 voxels" in capsys.readouterr().err

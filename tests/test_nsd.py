@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nsdrecon.errors import InputError
-from nsdrecon.nsd import (
+from nsdrecon.data.nsd import (
     Design,
     read_design,
     read_stimulus_table,
@@ -11,6 +10,7 @@ from nsdrecon.nsd import (
     split_ids,
     trial_table,
 )
+from nsdrecon.errors import InputError
 from nsdrecon.store import write_table
 from small_nsd import design_variables, small_design, truncate, write_design
 

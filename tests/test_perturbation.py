@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nsdrecon import layout
-from nsdrecon.nsd import read_design, split_ids, trial_table
+from nsdrecon.data.nsd import read_design, split_ids, trial_table
 from nsdrecon.ridge.decoding import predict
 from nsdrecon.store import read_array, read_ids
 from one_process import run_jobs
@@ -60,7 +60,7 @@ OF_TEST_DATA = {
 # Lines that make training depend on test data, and a file that then does.
 LEAKS = [
     (
-        "nsdrecon/betas.py",
+        "nsdrecon/data/betas.py",
         "reference = stored[training]",
         "reference = stored",
         "subj01/betas/train.h5",

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import readme_parts
-from nsdrecon.plan import (
+from nsdrecon.graph.plan import (
     Partition,
     PlannedJob,
     draw_files,
@@ -21,7 +21,7 @@ from nsdrecon.plan import (
     rule_table,
     totals,
 )
-from nsdrecon.schedule import wall_time
+from nsdrecon.graph.schedule import wall_time
 from workflow_runs import ROOT
 
 PARTITIONS = Partition.of_profile(

@@ -28,8 +28,11 @@ import diffusion_models
 import published_models
 from memory_bucket import in_memory
 from nsdrecon import layout
-from nsdrecon.captions import captions_of
 from nsdrecon.clip_features import TextEncoder
+from nsdrecon.data.captions import captions_of
+from nsdrecon.data.nsd import read_design, read_stimulus_table, trial_table
+from nsdrecon.data.stimuli import extract_stimuli
+from nsdrecon.data.volumes import read_labels, read_map, read_mask, read_session
 from nsdrecon.diffusion.backbone import SD_LATENT_SCALE, Backbone
 from nsdrecon.diffusion.sampling import Sampling, build_scheduler
 from nsdrecon.diffusion.stable_diffusion import StableDiffusion
@@ -38,15 +41,12 @@ from nsdrecon.errors import InputError
 from nsdrecon.evaluation.networks import FeatureExtractor
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.metrics import NetworkMetric
-from nsdrecon.nsd import read_design, read_stimulus_table, trial_table
-from nsdrecon.stimuli import extract_stimuli
 from nsdrecon.store import read_array
 from nsdrecon.transfer.chunks import read_voxels
 from nsdrecon.transfer.ranges import image_layout
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.model import VDVAE
-from nsdrecon.volumes import read_labels, read_map, read_mask, read_session
 from small_nsd import AFFINE, write_betas_hdf5, write_betas_nifti, write_design, write_volume
 from small_pictures import write_clip
 from vdvae_models import TINY, random_model

@@ -10,10 +10,10 @@ from benchmarks.rehearsal.settings import differences, overlay, whole_config
 from benchmarks.rehearsal.usage import Usage, table, usage
 from botocore.exceptions import ClientError
 
+from nsdrecon.data.nsd import read_design, read_stimulus_table, split_ids, trial_table
 from nsdrecon.errors import InputError
+from nsdrecon.graph.plan import PlannedJob
 from nsdrecon.metrics import configured_metrics
-from nsdrecon.nsd import read_design, read_stimulus_table, split_ids, trial_table
-from nsdrecon.plan import PlannedJob
 from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.systems import registry
 from nsdrecon.transfer import checksums

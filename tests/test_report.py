@@ -19,7 +19,7 @@ from nsdrecon.evaluation.tables import (
     write_markdown,
 )
 from nsdrecon.metrics import DISTANCE, NetworkMetric, configured_metrics
-from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
+from nsdrecon.pages.report import Note, Picture, Section, Table, settings_table, write_report
 from nsdrecon.store import write_arrays
 
 COLUMNS = [

@@ -66,7 +66,7 @@ CHANGES = [
         "a library module that two rules use (`betas.py`)",
         "`session_betas`, `average_betas`",
         rules("session_betas", "average_betas"),
-        edits={f"{LIBRARY}/betas.py": CODE},
+        edits={f"{LIBRARY}/data/betas.py": CODE},
     ),
     Change(
         "a library module of stage 2 (`diffusion/backbone.py`)",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nsdrecon.randomness import generator
-from nsdrecon.simulate.scenes import (
+from nsdsim.scenes import (
     CATEGORIES,
     LIGHTS,
     OBJECT_KINDS,
@@ -19,7 +19,7 @@ from nsdrecon.simulate.scenes import (
     sample_scene,
     scene_attributes,
 )
-from nsdrecon.simulate.wording import MAX_WORDS, MIN_WORDS
+from nsdsim.wording import MAX_WORDS, MIN_WORDS
 
 GOLDEN = Path(__file__).parent / "golden" / "scenes.png"
 THUMBNAIL = 16

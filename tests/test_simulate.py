@@ -11,15 +11,16 @@ import pytest
 import scipy.io
 from sklearn.linear_model import RidgeClassifier
 
-from nsdrecon import layout, nsd
+from nsdrecon import layout
+from nsdrecon.data import nsd
 from nsdrecon.errors import InputError
-from nsdrecon.simulate import image_features
-from nsdrecon.simulate.anatomy import FLOC_REGIONS, STREAMS
-from nsdrecon.simulate.brain import Brain, noise_ceiling_snr
-from nsdrecon.simulate.config import SimulationConfig, SubjectConfig
-from nsdrecon.simulate.experiment import stimulus_scene
-from nsdrecon.simulate.files import write_experiment, write_session, write_subject
-from nsdrecon.simulate.scenes import caption_scene, draw_scene, scene_attributes
+from nsdsim import image_features
+from nsdsim.anatomy import FLOC_REGIONS, STREAMS
+from nsdsim.brain import Brain, noise_ceiling_snr
+from nsdsim.config import SimulationConfig, SubjectConfig
+from nsdsim.experiment import stimulus_scene
+from nsdsim.files import write_experiment, write_session, write_subject
+from nsdsim.scenes import caption_scene, draw_scene, scene_attributes
 
 TINY = SimulationConfig(
     seed=3,

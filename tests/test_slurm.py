@@ -13,7 +13,7 @@ import yaml
 
 from job_graph import planned_jobs
 from nsdrecon.doctor import nodes
-from nsdrecon.plan import Partition
+from nsdrecon.graph.plan import Partition
 from slurm_cluster import cluster_or_skip, command
 from tiny_runs import OVERLAYS
 from workflow_runs import ROOT, copy_project, environment, snakemake_command

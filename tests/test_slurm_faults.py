@@ -19,7 +19,7 @@ from slurm_cluster import cluster_or_skip, command, wait_until
 from tiny_runs import OVERLAYS
 from workflow_runs import environment, snakemake_command
 
-FAULTS = Path(__file__).parent / "faults"
+FAULTS = Path(__file__).parent / "support/faults"
 FIRST, LAST = "results/subj01/betas/test.h5", "results/subj01/betas/train.h5"
 SESSION = "results/subj01/betas/sessions/02.h5"
 # Temporary: removed when its voxels were cut out, so it is made again for the session.

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsdrecon import stimuli
+from nsdrecon.data import stimuli
+from nsdrecon.data.stimuli import count_stimuli, extract_stimuli
 from nsdrecon.errors import InputError
-from nsdrecon.stimuli import count_stimuli, extract_stimuli
 from nsdrecon.store import read_array, read_ids
 from small_nsd import truncate
 

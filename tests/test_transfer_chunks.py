@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_bucket import in_memory
+from nsdrecon.data.remote_sessions import read_remote_session
+from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
-from nsdrecon.remote_sessions import read_remote_session
 from nsdrecon.transfer import parts, s3
 from nsdrecon.transfer.chunks import coalesced, read_voxels
 from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket
-from nsdrecon.volumes import Voxels
 from s3_server import BUCKET, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "nsddata_betas/session.hdf5"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsdrecon.data.volumes import Voxels, read_labels, read_map, read_mask, read_session
 from nsdrecon.errors import InputError
-from nsdrecon.volumes import Voxels, read_labels, read_map, read_mask, read_session
 from small_nsd import AFFINE, truncate, write_betas_hdf5, write_betas_nifti, write_volume
 
 SHAPE = (5, 4, 3)

@@ -24,7 +24,7 @@ from benchmarks.rehearsal.run import Machine, snakemake
 from benchmarks.rehearsal.server import FolderServer
 from benchmarks.rehearsal.settings import ALSO_DIFFERENT, differences, overlay, whole_config
 from benchmarks.rehearsal.usage import table, usage
-from nsdrecon.plan import planned_jobs
+from nsdrecon.graph.plan import planned_jobs
 
 KINDS = ("build", "faults", "run")
 

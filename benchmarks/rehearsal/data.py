@@ -21,9 +21,9 @@ from benchmarks.nsd_sized import N_IMAGES, N_SHARED, N_STIMULI, N_TRIALS, SIZE, 
 from nsdrecon import layout
 from nsdrecon.logs import progress
 from nsdrecon.randomness import generator
-from nsdrecon.simulate.anatomy import Anatomy, brain_mask
-from nsdrecon.simulate.scenes import Scene, caption_scene, draw_scene, sample_scene
 from nsdrecon.store import whole_file
+from nsdsim.anatomy import Anatomy, brain_mask
+from nsdsim.scenes import Scene, caption_scene, draw_scene, sample_scene
 
 SUBJECT = "subj01"
 SHAPES = {1: (81, 104, 83), 2: (82, 106, 84)}

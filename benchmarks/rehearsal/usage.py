@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nsdrecon.plan import PlannedJob, measurement
+from nsdrecon.graph.plan import PlannedJob, measurement
 
 DONE = re.compile(r"nsdrecon\.(\w+): done in ([\d.]+) s, peak memory (\d+) MB")
 

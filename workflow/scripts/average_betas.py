@@ -1,8 +1,8 @@
 """Average a subject's responses over the repeats of each image."""
 
-from nsdrecon.betas import average_repeats
+from nsdrecon.data.betas import average_repeats
+from nsdrecon.data.nsd import read_trials
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials
 
 with job_log(snakemake.log[0], snakemake.rule):
     cfg = snakemake.params.cfg

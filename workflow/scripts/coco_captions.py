@@ -4,9 +4,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from nsdrecon.captions import captions_from_coco
+from nsdrecon.data.captions import captions_from_coco
+from nsdrecon.data.nsd import read_stimulus_table
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_stimulus_table
 
 SPLITS = ("train2017", "val2017")
 

@@ -1,7 +1,7 @@
 """Draw the rules, one subject's jobs and the files of every rule, as this run is configured."""
 
+from nsdrecon.graph.plan import draw_files, draw_jobs, draw_rules, mermaid, planned_jobs
 from nsdrecon.logs import job_log
-from nsdrecon.plan import draw_files, draw_jobs, draw_rules, mermaid, planned_jobs
 from nsdrecon.store import whole_file
 
 with job_log(snakemake.log[0], snakemake.rule) as log:

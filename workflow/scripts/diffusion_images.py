@@ -1,10 +1,10 @@
 """Images of one diffusion system for one shard of a subject's test images."""
 
+from nsdrecon.data.latent_files import read_latents
 from nsdrecon.devices import PRECISIONS, choose_device
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
 from nsdrecon.diffusion.sampling import Sampling
 from nsdrecon.extensions import implementation
-from nsdrecon.latent_files import read_latents
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_array, read_ids, shard_ids, write_arrays
 

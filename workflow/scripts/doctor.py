@@ -9,8 +9,8 @@ os.environ["HF_HUB_OFFLINE"] = "0"  # asks the hub; read when it is imported
 from nsdrecon.doctor import checks, intact, nodes, sources
 from nsdrecon.doctor.amounts import Needs
 from nsdrecon.doctor.findings import Finding, Result, examined, table
+from nsdrecon.graph.plan import planned_jobs
 from nsdrecon.logs import job_log
-from nsdrecon.plan import planned_jobs
 
 
 def jobs():

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from nsdrecon.betas import store_session
+from nsdrecon.data.betas import store_session
+from nsdrecon.data.nsd import read_design, trial_table
+from nsdrecon.data.remote_sessions import read_remote_session
+from nsdrecon.data.volumes import read_mask
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_design, trial_table
-from nsdrecon.remote_sessions import read_remote_session
 from nsdrecon.transfer.chunks import WORKERS
 from nsdrecon.transfer.manifest import record_of
 from nsdrecon.transfer.s3 import nsd_bucket
-from nsdrecon.volumes import read_mask
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     bucket = nsd_bucket(snakemake.params.cfg, workers=WORKERS)

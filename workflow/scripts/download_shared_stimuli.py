@@ -1,8 +1,8 @@
 """Fetch the shared images alone out of the remote stimulus file."""
 
+from nsdrecon.data.nsd import read_design
 from nsdrecon.layout import STIMULI
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_design
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 

@@ -1,11 +1,11 @@
 """Features of one shard of the images of a subject's split, or of their captions."""
 
-from nsdrecon.captions import captions_of
+from nsdrecon.data.captions import captions_of
+from nsdrecon.data.latent_files import write_latents
+from nsdrecon.data.nsd import read_stimulus_table, read_trials, split_ids
 from nsdrecon.devices import choose_device
 from nsdrecon.extensions import implementation
-from nsdrecon.latent_files import write_latents
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_stimulus_table, read_trials, split_ids
 from nsdrecon.store import read_array, shard_ids
 
 with job_log(snakemake.log[0], snakemake.rule):

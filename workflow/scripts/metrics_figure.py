@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from nsdrecon.figures.drawing import write_caption
-from nsdrecon.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.logs import job_log
 from nsdrecon.metrics import from_params, identification_names
+from nsdrecon.pages.figures.drawing import write_caption
+from nsdrecon.pages.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.store import read_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from nsdrecon.data.volumes import Voxels, read_map
 from nsdrecon.evaluation.ceilings import noise_ceiling
-from nsdrecon.figures.drawing import write_caption
-from nsdrecon.figures.regression import noise_ceiling_figure
 from nsdrecon.logs import job_log
+from nsdrecon.pages.figures.drawing import write_caption
+from nsdrecon.pages.figures.regression import noise_ceiling_figure
 from nsdrecon.store import dataset, open_h5
-from nsdrecon.volumes import Voxels, read_map
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     ceilings = {}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from nsdrecon.graph.plan import Partition, format_amount, planned_jobs, rule_table, totals
 from nsdrecon.logs import job_log
-from nsdrecon.plan import Partition, format_amount, planned_jobs, rule_table, totals
 from nsdrecon.store import whole_file, write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:

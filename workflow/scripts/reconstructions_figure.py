@@ -1,8 +1,8 @@
 """Figure of one subject: seen images beside the reconstructions of every system."""
 
-from nsdrecon.figures.drawing import evenly_spaced, write_caption
-from nsdrecon.figures.pictures import reconstructions_figure
 from nsdrecon.logs import job_log
+from nsdrecon.pages.figures.drawing import evenly_spaced, write_caption
+from nsdrecon.pages.figures.pictures import reconstructions_figure
 from nsdrecon.store import read_ids
 
 ROWS = 12

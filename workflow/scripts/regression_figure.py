@@ -1,8 +1,8 @@
 """Figure of one subject: cross-validated accuracy of every regression."""
 
-from nsdrecon.figures.drawing import write_caption
-from nsdrecon.figures.regression import regression_figure
 from nsdrecon.logs import job_log
+from nsdrecon.pages.figures.drawing import write_caption
+from nsdrecon.pages.figures.regression import regression_figure
 from nsdrecon.store import read_table
 
 with job_log(snakemake.log[0], snakemake.rule):

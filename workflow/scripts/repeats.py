@@ -3,9 +3,9 @@
 import pandas as pd
 
 from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.figures.drawing import write_caption
-from nsdrecon.figures.scores import repeats_figure
 from nsdrecon.logs import job_log
+from nsdrecon.pages.figures.drawing import write_caption
+from nsdrecon.pages.figures.scores import repeats_figure
 from nsdrecon.store import read_table, write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nsdrecon.data.nsd import read_trials
 from nsdrecon.evaluation.published import PUBLISHED
 from nsdrecon.evaluation.tables import (
     Layout,
@@ -14,11 +15,10 @@ from nsdrecon.evaluation.tables import (
     readable_published,
     subject_title,
 )
+from nsdrecon.graph.plan import LEGEND, format_amount
 from nsdrecon.logs import job_log, versions
 from nsdrecon.metrics import Metric, NetworkMetric, from_params
-from nsdrecon.nsd import read_trials
-from nsdrecon.plan import LEGEND, format_amount
-from nsdrecon.report import Note, Picture, Section, Table, settings_table, write_report
+from nsdrecon.pages.report import Note, Picture, Section, Table, settings_table, write_report
 from nsdrecon.store import read_table
 
 PACKAGES = ("snakemake", "torch", "diffusers", "transformers", "numpy", "scikit-image", "nibabel")

@@ -1,8 +1,8 @@
 """Figure of one system: the chosen sample of each image, the mean, and where samples disagree."""
 
-from nsdrecon.figures.drawing import evenly_spaced, write_caption
-from nsdrecon.figures.pictures import samples_figure
 from nsdrecon.logs import job_log
+from nsdrecon.pages.figures.drawing import evenly_spaced, write_caption
+from nsdrecon.pages.figures.pictures import samples_figure
 from nsdrecon.store import read_ids
 
 ROWS = 8

@@ -1,8 +1,8 @@
 """Cut the voxels of the mask out of one session."""
 
-from nsdrecon.betas import extract_session
+from nsdrecon.data.betas import extract_session
+from nsdrecon.data.nsd import read_design, trial_table
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_design, trial_table
 
 with job_log(snakemake.log[0], snakemake.rule):
     subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)

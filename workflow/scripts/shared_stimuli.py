@@ -1,8 +1,8 @@
 """Copy the shared images, which are everybody's test images, out of the stimulus file."""
 
+from nsdrecon.data.nsd import read_design
+from nsdrecon.data.stimuli import extract_stimuli
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_design
-from nsdrecon.stimuli import extract_stimuli
 
 with job_log(snakemake.log[0], snakemake.rule):
     design = read_design(snakemake.input.design)

@@ -1,8 +1,8 @@
 """Write design, stimuli and captions of a simulated NSD."""
 
 from nsdrecon.logs import job_log
-from nsdrecon.simulate.config import SimulationConfig
-from nsdrecon.simulate.files import write_experiment
+from nsdsim.config import SimulationConfig
+from nsdsim.files import write_experiment
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_experiment(

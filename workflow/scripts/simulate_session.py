@@ -1,8 +1,8 @@
 """Write the betas of one session of a simulated subject."""
 
 from nsdrecon.logs import job_log
-from nsdrecon.simulate.config import SimulationConfig
-from nsdrecon.simulate.files import write_session
+from nsdsim.config import SimulationConfig
+from nsdsim.files import write_session
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_session(

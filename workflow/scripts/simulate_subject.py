@@ -1,8 +1,8 @@
 """Write ROI volumes and noise ceiling of a simulated subject."""
 
 from nsdrecon.logs import job_log
-from nsdrecon.simulate.config import SimulationConfig
-from nsdrecon.simulate.files import write_subject
+from nsdsim.config import SimulationConfig
+from nsdsim.files import write_subject
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_subject(

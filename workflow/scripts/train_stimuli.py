@@ -1,8 +1,8 @@
 """Copy a subject's training images out of the stimulus file."""
 
+from nsdrecon.data.nsd import read_trials, split_ids
+from nsdrecon.data.stimuli import extract_stimuli
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials, split_ids
-from nsdrecon.stimuli import extract_stimuli
 
 with job_log(snakemake.log[0], snakemake.rule):
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")

@@ -1,7 +1,7 @@
 """Write the trial table of a subject."""
 
+from nsdrecon.data.nsd import read_design, trial_table
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_design, trial_table
 from nsdrecon.store import write_table
 
 with job_log(snakemake.log[0], snakemake.rule) as log:

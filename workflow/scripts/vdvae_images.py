@@ -1,7 +1,7 @@
 """Stage-1 images of one shard of a subject's test images."""
 
+from nsdrecon.data.latent_files import read_latents
 from nsdrecon.devices import choose_device
-from nsdrecon.latent_files import read_latents
 from nsdrecon.logs import job_log
 from nsdrecon.store import read_ids, shard_ids, write_arrays
 from nsdrecon.vdvae.checkpoint import load_vdvae

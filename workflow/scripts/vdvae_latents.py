@@ -1,9 +1,9 @@
 """VDVAE latents of one shard of the images of a subject's split."""
 
+from nsdrecon.data.latent_files import write_latents
+from nsdrecon.data.nsd import read_trials, split_ids
 from nsdrecon.devices import choose_device
-from nsdrecon.latent_files import write_latents
 from nsdrecon.logs import job_log
-from nsdrecon.nsd import read_trials, split_ids
 from nsdrecon.store import read_array, shard_ids
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nsdrecon.data.latent_files import read_latents
 from nsdrecon.errors import InputError
-from nsdrecon.latent_files import read_latents
 from nsdrecon.logs import progress
 from nsdrecon.store import ID, create_h5, dataset, open_h5, read_rows, rows_of, unique_ids
 

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nsdrecon.data.nsd import read_design, split_ids, trial_table
+from nsdrecon.data.volumes import read_mask
 from nsdrecon.doctor.findings import Finding, Result
 from nsdrecon.layout import DESIGN, VOXEL_BYTES
-from nsdrecon.nsd import read_design, split_ids, trial_table
 from nsdrecon.transfer.plan import Planned, nsd_plan
 from nsdrecon.transfer.s3 import Bucket, download_s3
-from nsdrecon.volumes import read_mask
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from nsdrecon.doctor import amounts, cluster, nodes, sources
 from nsdrecon.doctor.amounts import Needs
 from nsdrecon.doctor.findings import Finding, Result, examined
 from nsdrecon.errors import InputError
-from nsdrecon.plan import PlannedJob
+from nsdrecon.graph.plan import PlannedJob
 from nsdrecon.transfer.plan import Planned
 from nsdrecon.transfer.s3 import nsd_bucket
 

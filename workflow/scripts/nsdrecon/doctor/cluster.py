@@ -13,7 +13,7 @@ import yaml
 
 from nsdrecon.doctor.findings import Finding, Result
 from nsdrecon.errors import InputError, listing
-from nsdrecon.plan import Partition, PlannedJob
+from nsdrecon.graph.plan import Partition, PlannedJob
 
 UNITS = {
     "max_runtime": "minutes",

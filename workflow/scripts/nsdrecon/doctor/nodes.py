@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nsdrecon.doctor import probe
 from nsdrecon.doctor.findings import Finding, Result
-from nsdrecon.plan import Partition
+from nsdrecon.graph.plan import Partition
 
 QUEUE_SECONDS = 60
 ANSWER_SECONDS = 180

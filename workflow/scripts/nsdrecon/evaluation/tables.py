@@ -355,7 +355,7 @@ def voxels_used(responses: Mapping[str, str | Path]) -> str:
     Parameters
     ----------
     responses
-        Subject to a file of mean responses (:func:`nsdrecon.betas.average_repeats`).
+        Subject to a file of mean responses (:func:`nsdrecon.data.betas.average_repeats`).
     """
     counts = []
     for subject, path in responses.items():

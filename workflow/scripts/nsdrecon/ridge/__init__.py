@@ -20,7 +20,7 @@ A weights file holds, besides ``weights`` (n_voxels, n_targets) float32 for stan
 ``intercept``          (n_targets,) mean of the training target: voxels have mean 0
 ``voxel_mean``,        (n_voxels,) mean and standard deviation (ddof 1) over the training images;
 ``voxel_std``          0 marks a voxel that does not vary and takes no part
-``voxel``, ``affine``  coordinates of the voxels (`nsdrecon.volumes.Voxels`)
+``voxel``, ``affine``  coordinates of the voxels (`nsdrecon.data.volumes.Voxels`)
 ``nsd_id``             (n_train,) training images
 ``alpha``              (n_targets,) ridge penalty
 ``alpha_grid``,        (n_alphas,) penalties to choose from, and the leave-one-out squared error of

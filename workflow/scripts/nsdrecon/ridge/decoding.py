@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import torch
 
+from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
 from nsdrecon.ridge.linalg import product
@@ -24,7 +25,6 @@ from nsdrecon.ridge.responses import (
 )
 from nsdrecon.ridge.targets import TargetStatistics
 from nsdrecon.store import ID, create_h5, dataset, open_h5
-from nsdrecon.volumes import Voxels
 
 logger = logging.getLogger(__name__)
 
@@ -96,14 +96,14 @@ def predict(
     device: str | torch.device = "cpu",
     block: int = 2048,
 ) -> None:
-    """Latents predicted from a file of responses, into a file of latents (`nsdrecon.latent_files`).
+    """Latents predicted from a file of responses, into another file.
 
     Parameters
     ----------
     weights
         File of `nsdrecon.ridge.fitting.fit_weights`.
     test_betas
-        Responses (`nsdrecon.betas.average_repeats`) of the same voxels in the same units.
+        Responses (`nsdrecon.data.betas.average_repeats`) of the same voxels in the same units.
     output
         HDF5 file, written all or nothing.
     rescale

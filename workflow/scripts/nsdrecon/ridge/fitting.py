@@ -55,7 +55,7 @@ def fit_weights(
     train_betas
         Responses it was made of.
     latents
-        Latents of the same images (`nsdrecon.latent_files`).
+        Latents of the same images (`nsdrecon.data.latent_files`).
     output
         HDF5 file, written all or nothing; `nsdrecon.ridge` lists what it holds.
     alpha

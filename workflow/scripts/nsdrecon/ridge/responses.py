@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
 from nsdrecon.ridge.dual import Spectrum, gram_matrix
 from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, rows_of
-from nsdrecon.volumes import Voxels
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Standardisation:
 
 @dataclass(frozen=True)
 class Responses:
-    """Mean responses of a betas file (`nsdrecon.betas.average_repeats`), read by blocks of voxels.
+    """Mean responses of a file of `nsdrecon.data.betas.average_repeats`, read by blocks of voxels.
 
     Attributes
     ----------
@@ -300,7 +300,7 @@ def prepare_gram(
     Parameters
     ----------
     train_betas
-        Mean responses of the training images (`nsdrecon.betas.average_repeats`).
+        Mean responses of the training images (`nsdrecon.data.betas.average_repeats`).
     output
         HDF5 file, written all or nothing.
     device

@@ -37,7 +37,7 @@ class TargetBlock:
 
 @dataclass(frozen=True)
 class Targets:
-    """Latents of a file (`nsdrecon.latent_files`), in the order of the training images.
+    """Latents of a file (`nsdrecon.data.latent_files`), in the order of the training images.
 
     Attributes
     ----------

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from nsdrecon.randomness import generator
-from nsdrecon.simulate.scenes import caption_scene, draw_scene, sample_scene
 from nsdrecon.store import whole_file
+from nsdsim.scenes import caption_scene, draw_scene, sample_scene
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pygraphviz
 
-from nsdrecon import planned_jobs as program
-from nsdrecon.schedule import wall_time
+from nsdrecon.graph import planned_jobs as program
+from nsdrecon.graph.schedule import wall_time
 
 GPU_COUNTS = (1, 2, 4, 8)  # for which the wall time is given
 _CPU, _GPU, _LOCAL = "#dbe9f6", "#fbd3b0", "#ffffff"

@@ -88,7 +88,7 @@ def captions_from_coco(
     ----------
     stimuli
         Table of stimuli with ``nsd_id``, ``coco_id`` and ``coco_split``, a row a stimulus
-        (`nsdrecon.nsd.read_stimulus_table`).
+        (`nsdrecon.data.nsd.read_stimulus_table`).
     annotations
         COCO split, such as ``train2017``, to its ``captions_*.json``.
     output

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nsdrecon.data.volumes import Voxels, read_session
 from nsdrecon.transfer.chunks import read_voxels
 from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket, download_s3
-from nsdrecon.volumes import Voxels, read_session
 
 logger = logging.getLogger(__name__)
 

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from nsdrecon.data.nsd import SPLITS, split_ids
+from nsdrecon.data.volumes import Voxels, read_mask, read_session
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
-from nsdrecon.nsd import SPLITS, split_ids
 from nsdrecon.store import ID, create_h5, dataset, open_h5
-from nsdrecon.volumes import Voxels, read_mask, read_session
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def extract_session(
     mask_path
         Volume whose values above 0 mark the voxels.
     trials
-        Trial table of the subject (`nsdrecon.nsd.trial_table`).
+        Trial table of the subject (`nsdrecon.data.nsd.trial_table`).
     subject, session
         Whose betas these are; the session is 1-based.
     output

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import scipy.io
 
-from nsdrecon.nsd import Design
+from nsdrecon.data.nsd import Design
 
 SLOPE = slice(112, 116)  # of a NIfTI header
 AFFINE = np.array([[1.8, 0, 0, -70], [0, 1.8, 0, -90], [0, 0, 1.8, -60], [0, 0, 0, 1.0]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nsdrecon.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
 
 _SCORE_NAMES = {
     "loo_correlation_mean": "leave-one-out correlation",

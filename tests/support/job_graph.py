@@ -27,7 +27,7 @@ def planned_jobs(project: Path, configfiles: Iterable[str | Path] = ()) -> list[
     """All jobs of a project's default target, as if nothing had been computed."""
     command = [
         sys.executable,
-        "workflow/scripts/nsdrecon/planned_jobs.py",
+        "workflow/scripts/nsdrecon/graph/planned_jobs.py",
         "workflow/Snakefile",
         *map(str, configfiles),
     ]

@@ -1,6 +1,6 @@
 """The parts of the README that are written from the code.
 
-Usage: python tests/readme_parts.py  (``make readme``)
+Usage: python tools/readme_parts.py  (``make readme``)
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ README = ROOT / "README.md"
 
 def graph_of_rules() -> str:
     """The rules of a full run, as GitHub draws them."""
-    from nsdrecon.plan import PlannedJob, mermaid
+    from nsdrecon.graph.plan import PlannedJob, mermaid
 
-    command = [sys.executable, "workflow/scripts/nsdrecon/planned_jobs.py", "workflow/Snakefile"]
+    command = [
+        sys.executable,
+        "workflow/scripts/nsdrecon/graph/planned_jobs.py",
+        "workflow/Snakefile",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     jobs = [PlannedJob.from_mapping(job) for job in json.loads(done.stdout.splitlines()[-1])]
     return f"```mermaid\n{mermaid(jobs)}```"
@@ -48,5 +52,9 @@ def written(readme: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests")]
+    sys.path[:0] = [
+        str(ROOT / "workflow/scripts"),
+        str(ROOT / "tests"),
+        str(ROOT / "tests/support"),
+    ]
     README.write_text(written(README.read_text()))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
 from nsdrecon.store import ID
 
 _FLOOR_COLOUR, _CEILING_COLOUR = "#70757d", "#b3261e"

@@ -13,7 +13,7 @@ from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.model import VDVAE
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 WEIGHTS = GOLDEN / "vdvae_small.weights.safetensors"
 SMALL = VDVAEConfig(
     image_size=32,

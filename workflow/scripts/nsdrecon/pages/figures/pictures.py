@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from nsdrecon.figures.drawing import GREY, figure_file
+from nsdrecon.pages.figures.drawing import GREY, figure_file
 from nsdrecon.store import read_array
 
 _TITLE_WIDTH = 20  # letters above a column of pictures
