@@ -38,6 +38,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports
+	$(BIN)/mypy
 
 bench: setup
 	$(BIN)/python -m benchmarks
