@@ -95,18 +95,3 @@ def test_parsing_imports_nothing_heavy(project):
     )
     done = snakemake(project, "-n", "--quiet", "all", "--snakefile", "workflow/imports.smk")
     assert "HEAVY []" in done.stdout, done.stdout + done.stderr
-
-
-def described(schema: dict, prefix: str = "") -> set[str]:
-    """Dotted names of all settings of a schema that hold a value."""
-    names = set()
-    for key, value in schema.get("properties", {}).items():
-        inner = described(value, f"{prefix}{key}.")
-        names |= inner or {f"{prefix}{key}"}
-    return names
-
-
-def test_every_setting_is_documented_and_nothing_else():
-    text = (ROOT / "config/README.md").read_text()
-    documented = set(re.findall(r"^\| `([a-z0-9_.-]+)` \|", text, flags=re.MULTILINE))
-    assert documented == described(SCHEMA)
