@@ -296,7 +296,7 @@ def test_whole_downloads(fetched, tmp_path):
     assert downloads(fetched, [str(tmp_path / "middle")]).result is OK
 
 
-@pytest.mark.parametrize("damage", [b"x" * 99, b"x" * 99 + b"y", None])
+@pytest.mark.parametrize("damage", [b"x" * 99, b"x" * 99 + b"y", None], ids=["cut", "bit", "gone"])
 def test_damaged_downloads(fetched, tmp_path, damage):
     path = tmp_path / "middle"
     path.write_bytes(damage) if damage else path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -144,7 +145,7 @@ FAULTS = (
     ),
     Fault(
         "a bucket that lacks a session",
-        "preflight",
+        "doctor",
         (MISSING, "expected an object of this key"),
         instead=drop_session,
     ),
@@ -169,7 +170,8 @@ def failures(models: Path, nsd: Path, folder: Path, machine: Machine) -> Iterato
         with FolderServer(nsd, fault.instead(nsd)) as server:
             config = overlay(wrong, nsd, server.url, gpu=False)
             run = snakemake(place / "project", config, machine, fault.target)
-            lines = run.stdout.read().splitlines()
+            # A row of the doctor's table goes on below its first line.
+            lines = re.sub(r"\n {20,}", " ", run.stdout.read()).splitlines()
         seconds = time.monotonic() - start
         errors = list(
             dict.fromkeys(line for line in lines if "found " in line and "expected " in line)

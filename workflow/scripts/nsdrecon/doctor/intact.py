@@ -14,8 +14,9 @@ from nsdrecon.transfer.weights import check_own
 
 T = TypeVar("T")
 
-READ_AT_MOST = 10_000_000_000
-"""Bytes that are read again for their checksums: a minute or so."""
+READ_AT_MOST = 4_000_000_000
+"""Bytes of the downloads, and of each model of one's own, that are read for their checksums: all
+checks together are to take a minute or so."""
 
 
 def downloads(records: Iterable[str], temporary: Collection[str]) -> Iterator[Finding]:
