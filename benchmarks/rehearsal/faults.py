@@ -18,8 +18,8 @@ from benchmarks.rehearsal.settings import overlay
 from nsdrecon import layout
 
 # A run that has not stopped by then counts as one that would spend hours.
-MOST_SECONDS = 600
-SESSION = f"results/{SUBJECT}/betas/sessions/01.h5"
+MOST_SECONDS = 1800
+SESSIONS = f"results/{SUBJECT}/betas/sessions"
 MISSING = layout.betas_key(SUBJECT, 2, extension="hdf5")
 
 
@@ -124,7 +124,7 @@ FAULTS = (
     Fault(
         "the two U-Nets of Versatile Diffusion swapped",
         "results/data/models/versatile_diffusion.tsv",
-        ("versatile-diffusion/image_unet", "expected every weight of a UNet2DConditionModel"),
+        ("versatile-diffusion/image_unet", "expected the weights of UNet2DConditionModel as configured"),
         swap(
             "versatile-diffusion/image_unet/diffusion_pytorch_model.bin",
             "versatile-diffusion/text_unet/diffusion_pytorch_model.bin",
@@ -144,13 +144,13 @@ FAULTS = (
     ),
     Fault(
         "a bucket that lacks a session",
-        "preflight",
+        f"{SESSIONS}/02.h5",
         (MISSING, "expected an object of this key"),
         instead=drop_session,
     ),
     Fault(
         "the mask of another subject",
-        SESSION,
+        f"{SESSIONS}/01.h5",
         ("betas_session01.hdf5", "expected (82, 106, 84) as in"),
         instead=exchange_mask,
     ),
