@@ -19,7 +19,7 @@ from nsdrecon import layout
 
 # A run that has not stopped by then counts as one that would spend hours.
 MOST_SECONDS = 1800
-SESSIONS = f"results/{SUBJECT}/betas/sessions"
+SESSION = f"results/{SUBJECT}/betas/sessions/01.h5"
 MISSING = layout.betas_key(SUBJECT, 2, extension="hdf5")
 
 
@@ -124,7 +124,10 @@ FAULTS = (
     Fault(
         "the two U-Nets of Versatile Diffusion swapped",
         "results/data/models/versatile_diffusion.tsv",
-        ("versatile-diffusion/image_unet", "expected the weights of UNet2DConditionModel as configured"),
+        (
+            "versatile-diffusion/image_unet",
+            "expected the weights of UNet2DConditionModel as configured",
+        ),
         swap(
             "versatile-diffusion/image_unet/diffusion_pytorch_model.bin",
             "versatile-diffusion/text_unet/diffusion_pytorch_model.bin",
@@ -144,13 +147,13 @@ FAULTS = (
     ),
     Fault(
         "a bucket that lacks a session",
-        f"{SESSIONS}/02.h5",
+        "doctor",
         (MISSING, "expected an object of this key"),
         instead=drop_session,
     ),
     Fault(
         "the mask of another subject",
-        f"{SESSIONS}/01.h5",
+        SESSION,
         ("betas_session01.hdf5", "expected (82, 106, 84) as in"),
         instead=exchange_mask,
     ),
@@ -169,15 +172,14 @@ def failures(models: Path, nsd: Path, folder: Path, machine: Machine) -> Iterato
         with FolderServer(nsd, fault.instead(nsd)) as server:
             config = overlay(wrong, nsd, server.url, gpu=False)
             run = snakemake(place / "project", config, machine, fault.target)
-            lines = run.stdout.read().splitlines()
+            text = run.stdout.read()
         seconds = time.monotonic() - start
-        errors = list(
-            dict.fromkeys(line for line in lines if "found " in line and "expected " in line)
-        )
-        print(
-            f"{fault.name} ({seconds:.0f} s):", *(errors or lines[-20:]), sep="\n    ", flush=True
-        )
-        clear = len(errors) == 1 and all(words in errors[0] for words in fault.said)
+        # The doctor has a row in its table in place of an error.
+        errors = [line for line in text.splitlines() if "InputError: " in line or " fail " in line]
+        errors = list(dict.fromkeys(errors))
+        print(f"{fault.name} ({seconds:.0f} s):", *errors, sep="\n    ", flush=True)
+        clear = len(errors) == 1 and all(words in " ".join(text.split()) for words in fault.said)
         if run.wait() == 0 or not clear or seconds > MOST_SECONDS:
+            print(text)
             yield fault.name
         shutil.rmtree(place)
