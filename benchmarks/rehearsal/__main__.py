@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from textwrap import shorten
 
 from benchmarks import ROOT
 from benchmarks.rehearsal.data import write_nsd
@@ -75,7 +76,7 @@ def rehearse(models: Path, nsd: Path, folder: Path, machine: Machine) -> list[st
     rows = usage(planned_jobs(ROOT / "workflow/Snakefile", whole_config(config)), folder)
     print(f"\nDifferent from config/config.yaml ({minutes:.0f} minutes, this time):")
     for key, full, own in differences(config):
-        print(f"  {key}: {full} -> {own}")
+        print(f"  {key}: {shorten(str(full), 90)} -> {shorten(str(own), 90)}")
     print(*(f"  {text}" for text in ALSO_DIFFERENT), "", *table(rows), sep="\n")
     faults = [fault for row in rows for fault in row.faults]
     return faults if run.wait() == 0 else ["the run stopped", *faults]

@@ -56,8 +56,6 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
             "terms_accepted": True,
             "sessions": len(SESSIONS),
             "s3": {"bucket": BUCKET, "endpoint": endpoint},
-            "format": "hdf5",
-            "volumes": "ranges",
             "captions": str(nsd / CAPTIONS),
         },
         "models": {
