@@ -237,7 +237,7 @@ def latents(folder: Path, config: dict) -> Iterator[Job]:
 
 
 def tables(folder: Path, config: dict) -> Iterator[Job]:
-    """Means and intervals of all subjects and systems."""
+    """Means and intervals of all subjects and systems; needs the mean responses."""
     evaluation = config["evaluation"]
     columns = configured_metrics(evaluation["protocol"], evaluation["networks"])
     metrics = [as_params(metric) for metric in columns]
@@ -256,7 +256,9 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     pairs |= {"three": ("sd-ddpm", "vd-ddpm"), "four": ("sd-ddim", "vd-ddim")}
     outputs = ("long.tsv", "markdown.md", "latex.tex", "contrasts.tsv", "retrieval.tsv")
     outputs = {name.partition(".")[0]: f"{folder}/{name}" for name in (*outputs, "published.tsv")}
-    yield Job("metrics", scores, outputs, {"cfg": cfg, "contrasts": pairs, **titles}, {})
+    inputs = {"scores": scores, "responses": [f"{folder}/test.h5"] * len(SUBJECTS)}
+    params = {"cfg": cfg, "contrasts": pairs, "subjects": SUBJECTS, **titles}
+    yield Job("metrics", inputs, outputs, params, {})
     variants = [
         write_scores(folder / f"{subject}-repeats{n}" / f"{name}.tsv", subject, name, metrics)
         for n in (1, 2, 3)
