@@ -4,10 +4,10 @@ import torch
 
 
 class Projection:
-    """Features are products of the pixels with the columns of a matrix."""
+    """Features are products of a matrix with the pixels' differences from the first of them."""
 
     def __init__(self, weights, device):
         self.matrix = torch.load(weights, map_location=device, weights_only=True)["matrix"]
 
     def __call__(self, pixels):
-        return pixels.flatten(1) @ self.matrix
+        return (pixels - pixels[..., :1, :1]).flatten(1) @ self.matrix
