@@ -6,7 +6,12 @@ import pytest
 import yaml
 
 from job_graph import planned_jobs
-from workflow_runs import copy_project, snakemake
+from nsdrecon.errors import InputError
+from nsdrecon.run import Run
+from nsdrecon.settings import complete_settings, read_schema
+from nsdrecon.sources import DataFiles, ModelFiles, folder_files, planned_models, records
+from nsdrecon.systems import registry
+from workflow_runs import ROOT, copy_project, snakemake
 
 OWN = {
     "models": {"stable_diffusion": {"folder": "mine/sd"}},
@@ -73,3 +78,60 @@ def test_manifest_lists_what_other_jobs_use_and_nothing_else(project, name):
     brought = {path for path in listed - fetched if path.startswith("mine/")}
     assert listed == fetched | brought
     assert {path for path in used if path.startswith("mine/")} == brought
+
+
+def full_run(**nsd) -> Run:
+    """The full run's configuration with other settings of the data set."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["nsd"] |= nsd
+    rows = registry()
+    complete_settings(config, read_schema(ROOT / "workflow/schemas/config.schema.yaml", rows))
+    return Run(config, rows)
+
+
+def test_volumes_travel_whole_and_are_removed_or_just_their_voxels():
+    ranges = DataFiles(full_run())
+    assert ranges.of_sessions("subj01")[0] == "results/subj01/betas/sessions/01.h5"
+    assert ranges.temporary == []
+    assert ranges.downloads_in_detail()["ranges"]["results/subj07/betas/sessions/37.h5"] == (
+        ranges.mask("subj07")
+    )
+    whole = DataFiles(full_run(volumes="whole", format="nii.gz"))
+    assert len(whole.temporary) == 4 * 37
+    assert all(path.endswith(".nii.gz") for path in whole.temporary)
+    kept, stored = whole.downloads_in_detail()["voxels"][whole.volumes("subj01")[0]]
+    assert (kept, stored) == ("results/subj01/betas/sessions/01.h5", 15724 * 750 * 2)
+    assert DataFiles(full_run(volumes="whole", keep_raw=True)).temporary == []
+
+
+def test_a_copy_that_is_there_downloads_models_alone():
+    run = full_run(source="local", root="/data/nsd", captions="mine.npy")
+    data = DataFiles(run)
+    assert data.own_captions == ["mine.npy"]
+    assert data.downloads_in_detail()["files"] == {}
+    assert all(path.startswith("resources/models/") for path in records(ModelFiles(run), data))
+    assert set(planned_models(ModelFiles(run), data).values()) <= {
+        path.removesuffix(".record.tsv") for path in records(ModelFiles(run), data)
+    }
+
+
+def test_settings_that_contradict_each_other_are_named():
+    with pytest.raises(InputError, match=r"nsd\.volumes: found ranges, with nsd\.format: nii\.gz"):
+        DataFiles(full_run(format="nii.gz"))
+    with pytest.raises(InputError, match="http"):
+        DataFiles(full_run(s3={"endpoint": "ftp://somewhere"}))
+    run = full_run()
+    run.config["downloads"]["mirrors"]["vdvea"] = ["https://somewhere"]
+    with pytest.raises(InputError, match=r"downloads.mirrors: found vdvea"):
+        ModelFiles(run)
+
+
+def test_pickles_of_a_folder_count_where_there_is_nothing_safer(tmp_path):
+    for name in ("unet/a.bin", "unet/a.safetensors", "vae/b.bin", "vae/config.json", "note.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = folder_files(str(tmp_path))
+    names = ["unet/a.safetensors", "vae/b.bin", "vae/config.json"]
+    assert found == [str(tmp_path / name) for name in names]
+    assert folder_files("nowhere") == ["nowhere/config.json"]
+    assert folder_files("resources/models/x") == ["resources/models/x/downloaded.tsv"]

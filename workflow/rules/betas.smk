@@ -4,7 +4,7 @@
 rule trials:
     """Which image was shown in each trial of the used sessions, and its split."""
     input:
-        design=nsd(layout.DESIGN),
+        design=DATA.design,
     output:
         "results/{subject}/trials.tsv",
     log:
@@ -17,33 +17,6 @@ rule trials:
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
     script:
         "../scripts/trials.py"
-
-
-if not VOXELS_BY_RANGES:
-
-    rule session_betas:
-        """The voxels of the mask in one session, as stored."""
-        input:
-            betas=nsd_betas("{subject}", "{session}"),
-            mask=nsd_roi("{subject}", config["nsd"]["mask"]),
-            # Not the table of all trials: with another session added, this one is not read again.
-            design=nsd(layout.DESIGN),
-        output:
-            "results/{subject}/betas/sessions/{session}.h5",
-        log:
-            "logs/session_betas/{subject}_{session}.log",
-        benchmark:
-            "results/benchmarks/session_betas/{subject}_{session}.tsv"
-        localrule: True
-        conda:
-            "../envs/nsdrecon.yaml"
-        resources:
-            mem_mb=scaled(500),
-            runtime=scaled(10),
-        params:
-            code=code("session_betas"),
-        script:
-            "../scripts/session_betas.py"
 
 
 rule average_betas:

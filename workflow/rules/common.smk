@@ -16,7 +16,6 @@ from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.extensions import source
 from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
-from nsdrecon import layout
 
 
 @cache
@@ -53,6 +52,16 @@ def part(wildcards):
     return int(number) - 1, int(count)
 
 
+def raw(path):
+    """An output that is removed after its use, unless raw volumes are kept."""
+    return path if DATA.keeps_volumes else temp(path)
+
+
+def untracked(value):
+    """A parameter of which a change reruns nothing: to Snakemake it may depend on the output."""
+    return lambda wildcards, output: value
+
+
 def system_shards(wildcards):
     """The shards of a system's images."""
     stage1 = REGISTRY.backbone(wildcards.system) is None
@@ -65,32 +74,6 @@ def system_shards(wildcards):
 def sessions(wildcards):
     """The configured sessions of a subject, as two-digit strings."""
     return [f"{session:02d}" for session in SESSIONS[wildcards.subject]]
-
-
-def nsd(key):
-    """Path of a file of the data set, by its key in the bucket."""
-    return f"{config['nsd']['root']}/{key}"
-
-
-def betas_key(subject, session):
-    """Key in the bucket of one session's betas."""
-    version, space, kind = (config["nsd"][name] for name in ("betas", "space", "format"))
-    return layout.betas_key(subject, session, version, space, kind)
-
-
-def nsd_betas(subject, session):
-    """The volume of one session's betas."""
-    return nsd(betas_key(subject, session))
-
-
-def nsd_roi(subject, roi):
-    """A volume of ROI labels."""
-    return nsd(layout.roi_key(subject, roi, config["nsd"]["space"]))
-
-
-def nsd_ncsnr(subject):
-    """The map of the noise ceiling's signal-to-noise ratio."""
-    return nsd(layout.ncsnr_key(subject, config["nsd"]["betas"], config["nsd"]["space"]))
 
 
 def trained_weights(wildcards):
@@ -143,7 +126,7 @@ def feature(wildcards):
 def seen(wildcards):
     """What the encoder of a feature space sees: captions, with the table of all images, or images."""
     if feature(wildcards).kind == "text":
-        return [nsd(layout.STIMULUS_TABLE), config["nsd"]["captions"]]
+        return [DATA.stimulus_table, DATA.captions]
     return seen_images(wildcards)
 
 
@@ -173,22 +156,6 @@ def own_settings(wildcards):
     return {name: config["stage2"][name] for name in REGISTRY.backbone(wildcards.system).settings}
 
 
-def folder_files(folder):
-    """The files of a model's folder that a rule depends on.
-
-    A folder that the workflow downloads is stood for by the record of its download: its files are
-    not there yet when the jobs are planned for the first time.
-    """
-    if folder.startswith("resources/models/"):
-        return [f"{folder}/downloaded.tsv"]
-    kinds = {".json", ".safetensors", ".txt"}
-    found = [path for path in Path(folder).rglob("*") if path.suffix in kinds]
-    # Models prefer safetensors, and read these where there are none.
-    safe = {path.parent for path in found if path.suffix == ".safetensors"}
-    found += [path for path in Path(folder).rglob("*.bin") if path.parent not in safe]
-    return sorted(map(str, found)) or [f"{folder}/config.json"]
-
-
 def categories(wildcards):
     """The table of categories, where identification within them is asked for; to be unpacked.
 
@@ -196,11 +163,6 @@ def categories(wildcards):
     """
     wanted = config["evaluation"]["categories"] is not None
     return {"categories": f"results/{wildcards.subject}/categories.tsv"} if wanted else {}
-
-
-def network_checks():
-    """The check of the networks that score, if there are any."""
-    return ["results/data/models/networks.tsv"] if NETWORKS else []
 
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.

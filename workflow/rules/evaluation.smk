@@ -6,32 +6,8 @@ TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
 TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
-MAX_REPEATS = config["simulation"]["max_repeats"] if config["nsd"]["source"] == "simulated" else 3
+MAX_REPEATS = config["simulation"]["max_repeats"] if DATA.simulated else 3
 REPEATS = list(range(1, MAX_REPEATS + 1))
-
-
-if not BY_RANGES:
-
-    rule shared_stimuli:
-        """The shared images: what every subject's reconstructions are scored against."""
-        input:
-            stimuli=nsd(layout.STIMULI),
-            design=nsd(layout.DESIGN),
-        output:
-            "results/stimuli/test.h5",
-        log:
-            "logs/shared_stimuli.log",
-        benchmark:
-            "results/benchmarks/shared_stimuli.tsv"
-        conda:
-            "../envs/nsdrecon.yaml"
-        resources:
-            mem_mb=scaled(1000),
-            runtime=scaled(20),
-        params:
-            code=code("shared_stimuli"),
-        script:
-            "../scripts/shared_stimuli.py"
 
 
 rule floors:
@@ -90,8 +66,8 @@ rule evaluation:
         reconstructions="results/{subject}{variant}/reconstructions/{system}.h5",
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}{variant}/betas/test.h5",
-        networks=model_files("networks"),
-        checked=network_checks(),
+        networks=MODELS.files("networks"),
+        checked=["results/data/models/networks.tsv"] if RUN.networks else [],
     output:
         scores="results/{subject}{variant}/evaluation/{system}.tsv",
         shuffled="results/{subject}{variant}/evaluation/shuffled-{system}.tsv",
@@ -123,8 +99,8 @@ rule floors_evaluation:
         reconstructions=rules.floors.output,
         stimuli="results/stimuli/test.h5",
         responses="results/{subject}/betas/test.h5",
-        networks=model_files("networks"),
-        checked=network_checks(),
+        networks=MODELS.files("networks"),
+        checked=["results/data/models/networks.tsv"] if RUN.networks else [],
     output:
         expand("results/{{subject}}/evaluation/{floor}.tsv", floor=FLOORS),
     log:

@@ -6,7 +6,7 @@ rule model_check:
     """A model, looked at and loaded once: one that is damaged or does not fit fails here, not hours
     later. Of files that the user brought the checksums are recorded."""
     input:
-        lambda wildcards: model_files(wildcards.model),
+        lambda wildcards: MODELS.files(wildcards.model),
     output:
         parts="results/data/models/{model}.tsv",
         # Kept for the next check, which compares with it.
@@ -28,34 +28,10 @@ rule model_check:
     # check all models again, and run again whatever waits for their checks.
     params:
         loaded=lambda wildcards: REGISTRY.checked_by(wildcards.model),
-        own=lambda wildcards: own_files(wildcards.model),
-        model=lambda wildcards: model_settings(wildcards.model),
+        own=lambda wildcards: MODELS.own_files(wildcards.model),
+        model=lambda wildcards: MODELS.settings(wildcards.model),
     script:
         "../scripts/model_check.py"
-
-
-if not BY_RANGES:
-
-    rule train_stimuli:
-        """The images that a subject saw in the training split."""
-        input:
-            stimuli=nsd(layout.STIMULI),
-            trials="results/{subject}/trials.tsv",
-        output:
-            "results/{subject}/stimuli/train.h5",
-        log:
-            "logs/train_stimuli/{subject}.log",
-        benchmark:
-            "results/benchmarks/train_stimuli/{subject}.tsv"
-        conda:
-            "../envs/nsdrecon.yaml"
-        resources:
-            mem_mb=scaled(1000),
-            runtime=scaled(60),
-        params:
-            code=code("train_stimuli"),
-        script:
-            "../scripts/train_stimuli.py"
 
 
 rule vdvae_latents:

@@ -65,7 +65,7 @@ rule noise_ceiling_figure:
     """How much of the averaged test responses the images can explain, voxel by voxel."""
     input:
         betas=expand("results/{subject}/betas/test.h5", subject=SUBJECTS),
-        ncsnr=[nsd_ncsnr(subject) for subject in SUBJECTS],
+        ncsnr=[DATA.ncsnr(subject) for subject in SUBJECTS],
     output:
         figure="results/figures/noise_ceiling.png",
         caption="results/figures/captions/noise_ceiling.txt",

@@ -1,10 +1,24 @@
 # What a run is made of: subjects, sessions, systems, features, shards, and their names.
 
 from nsdrecon.metrics import source_files
+import os
+
+from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.run import FLOORS, Run
+from nsdrecon.sources import (
+    COCO_ANNOTATIONS,
+    COCO_CAPTIONS,
+    DataFiles,
+    ModelFiles,
+    folder_files,
+    planned_models,
+    records,
+)
 from nsdrecon.systems import CHOOSER, ORACLE, SCORING, STAGE1
 
 RUN = Run(config, REGISTRY)
+DATA = DataFiles(RUN)
+MODELS = ModelFiles(RUN)
 SUBJECTS = RUN.subjects
 SESSIONS = RUN.sessions
 SYSTEMS = RUN.systems
@@ -12,7 +26,6 @@ ORACLES = RUN.oracles
 FEATURES = RUN.features
 SHARDS = RUN.shards
 METRICS = RUN.metrics
-NETWORKS = RUN.networks
 # What a GPU does in seconds, such as VDVAE images of the 982 test images, is not cut: the start of a
 # job takes longer.
 WHOLE = "1-of-1"
@@ -21,3 +34,5 @@ ARCHITECTURE = {
 }
 # Systems of stage 2, as a regular expression.
 DIFFUSION = "|".join(name for name in REGISTRY.systems if name != STAGE1)
+# Jobs find every model on the disk; only download_repository asks the hub.
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")

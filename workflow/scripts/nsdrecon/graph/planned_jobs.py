@@ -45,7 +45,7 @@ def _facts(job, local: bool) -> dict:
     wildcards = {name: value for name, value in job.wildcards_dict.items() if value}
     return {
         "rule": job.rule.name,
-        "stage": Path(str(job.rule.snakefile)).stem,
+        "stage": Path(str(job.rule.snakefile)).stem.partition("_")[0],
         "label": ", ".join(f"{name}={value}" for name, value in wildcards.items()),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),

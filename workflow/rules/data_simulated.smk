@@ -1,0 +1,68 @@
+# A simulated data set, in the formats of the real one.
+
+
+rule simulate_experiment:
+    """Design, stimuli and captions of a simulated NSD."""
+    output:
+        nsd=[DATA.design, DATA.stimulus_table, DATA.stimuli],
+        captions=DATA.captions,
+        features="resources/simulation/features.h5",
+    log:
+        "logs/simulate_experiment.log",
+    benchmark:
+        "results/benchmarks/simulate_experiment.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
+    params:
+        code=code("simulate_experiment"),
+        cfg=settings("nsd.root", "simulation"),
+    script:
+        "../scripts/simulate_experiment.py"
+
+
+rule simulate_subject:
+    """ROI volumes and noise ceiling of a simulated subject."""
+    input:
+        features="resources/simulation/features.h5",
+    output:
+        mask=DATA.mask("{subject}"),
+        ncsnr=DATA.ncsnr("{subject}"),
+    log:
+        "logs/simulate_subject/{subject}.log",
+    benchmark:
+        "results/benchmarks/simulate_subject/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
+    params:
+        code=code("simulate_subject"),
+        cfg=settings("nsd.betas", "nsd.root", "nsd.space", "simulation"),
+    script:
+        "../scripts/simulate_subject.py"
+
+
+rule simulate_session:
+    """Betas of one session of a simulated subject."""
+    input:
+        features="resources/simulation/features.h5",
+    output:
+        raw(DATA.betas("{subject}", "{session}")),
+    log:
+        "logs/simulate_session/{subject}_{session}.log",
+    benchmark:
+        "results/benchmarks/simulate_session/{subject}_{session}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
+    params:
+        code=code("simulate_session"),
+        cfg=settings("nsd.betas", "nsd.format", "nsd.root", "nsd.space", "simulation"),
+    script:
+        "../scripts/simulate_session.py"

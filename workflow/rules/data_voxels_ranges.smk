@@ -1,0 +1,23 @@
+# The voxels that are used, out of a session's remote file.
+
+
+rule download_session_betas:
+    """The voxels of the mask in one session, out of the remote file."""
+    input:
+        mask=DATA.mask("{subject}"),
+        design=DATA.design,
+    output:
+        file="results/{subject}/betas/sessions/{session}.h5",
+        record="results/{subject}/betas/sessions/{session}.h5.record.tsv",
+    log:
+        "logs/download_session_betas/{subject}_{session}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        download=1,
+    params:
+        cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        key=lambda wildcards: DATA.betas_key(wildcards.subject, wildcards.session),
+    script:
+        "../scripts/download_session_betas.py"
