@@ -157,6 +157,8 @@ def test_metrics_of_a_user_reach_the_tables_and_the_report(extended):
     assert set(means.index) == set(metrics["system"])
     assert (means[METRICS].nunique() > 1).all()
     assert means.loc["oracle-vdvae", "toy network"] < means.loc["shuffled-vdvae", "toy network"]
+    # A constant picture has no features to correlate: it counts as a miss.
+    assert means.loc["flat-grey", "toy network"] == 1
     for page in ("tables/metrics.md", "report.html"):
         text = (project / "results" / page).read_text()
         assert all(f"{name} ↓" in text for name in METRICS), page
