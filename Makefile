@@ -10,7 +10,7 @@ SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 setup: $(VENV)/.installed
 
 # torch first and alone: on a machine without a GPU the CPU build is enough, on a GPU node take the
-# build that matches the driver (README, "Installing on a cluster"). The rest is pinned by hash.
+# build that matches the driver (README, "On a cluster, with NSD"). The rest is pinned by hash.
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
