@@ -24,6 +24,7 @@ def error_of_import() -> str:
 
 
 def main() -> None:
+    """Take the registrations out if, and only if, the import fails because of them."""
     if "operator torchvision::nms does not exist" not in error_of_import():
         return
     folder = Path(importlib.util.find_spec("torchvision").origin).parent

@@ -14,6 +14,7 @@ from nsdrecon.logs import job_log
 
 
 def jobs():
+    """The jobs that the run would have."""
     return planned_jobs(snakemake.params.snakefile, snakemake.params.config)
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from nsdrecon.errors import InputError
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=Any)
 
 
 def load(path: str | Path) -> ModuleType:
@@ -42,7 +42,7 @@ def load(path: str | Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = spec_from_file_location(name, file)
-    if spec is None or not file.is_file():
+    if spec is None or spec.loader is None or not file.is_file():
         raise InputError(path, found="no Python file", expected="a file that `extensions` names")
     module = module_from_spec(spec)
     # Registered before it runs: dataclasses look their own module up.
@@ -115,9 +115,20 @@ def implementation(dotted: str) -> Any:
 
 
 def source(dotted: str) -> Path:
-    """The file in which ``module:Name`` or ``file.py:Name`` stands, without running it."""
+    """The file in which ``module:Name`` or ``file.py:Name`` stands, without running it.
+
+    Raises
+    ------
+    InputError
+        If there is no such module, or it is no file.
+    """
     place, _ = _split(dotted)
-    return Path(place) if _is_file(place) else Path(find_spec(place).origin)
+    if _is_file(place):
+        return Path(place)
+    spec = find_spec(place)
+    if spec is None or spec.origin is None:
+        raise InputError(place, found="no such file", expected="a Python file or a module in one")
+    return Path(spec.origin)
 
 
 def _split(dotted: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from inspect import isclass, signature
 from pathlib import Path
+from typing import Any
 
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import implementation, rows, source
@@ -140,8 +141,6 @@ class NetworkMetric(Metric):
         return replace(self, name=f"{self.name} {SAME_CATEGORY}", published=False)
 
 
-_CLIP = {"mean": CLIP_MEAN, "std": CLIP_STD}
-
 METRICS: tuple[Metric, ...] = (
     PixelMetric("PixCorr", "nsdrecon.evaluation.pixels:pixel_correlation", published=True),
     PixelMetric(
@@ -176,7 +175,12 @@ METRICS: tuple[Metric, ...] = (
         published=True,
     ),
     NetworkMetric(
-        "CLIP", "nsdrecon.evaluation.networks:clip_vit_l_14", size=224, published=True, **_CLIP
+        "CLIP",
+        "nsdrecon.evaluation.networks:clip_vit_l_14",
+        size=224,
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+        published=True,
     ),
     # torchvision's EfficientNet-B1 V1, whose file was renamed once without a change of weights;
     # and its default of MindEye's time and since, V2.
@@ -216,7 +220,7 @@ def identification_names(metrics: Iterable[Metric]) -> list[str]:
     return [metric.name for metric in metrics if metric.score == IDENTIFICATION]
 
 
-def source_files(metrics: Iterable[Mapping[str, object]]) -> list[Path]:
+def source_files(metrics: Iterable[Mapping[str, Any]]) -> list[Path]:
     """The files whose code computes metrics, given as plain values (:func:`as_params`)."""
     return sorted({source(row["source"]) for row in metrics})
 
@@ -250,7 +254,7 @@ def configured_metrics(
     """
     every = [*METRICS, *added_rows(extensions)]
     table = [row for row in every if row.protocol in (None, protocol)]
-    metrics = [row for row in table if isinstance(row, PixelMetric)]
+    metrics: list[Metric] = [row for row in table if isinstance(row, PixelMetric)]
     by_name = {row.name: row for row in table if isinstance(row, NetworkMetric)}
     for entry in networks:
         if entry.get("protocol", protocol) == protocol:
@@ -303,12 +307,12 @@ def check_added(extensions: Iterable[str]) -> None:
         _check_source(row)
 
 
-def as_params(metric: Metric) -> dict[str, object]:
+def as_params(metric: Metric) -> dict[str, Any]:
     """A metric as plain values, for the parameters of a rule."""
     return asdict(metric)
 
 
-def from_params(row: Mapping[str, object]) -> Metric:
+def from_params(row: Mapping[str, Any]) -> Metric:
     """The metric that :func:`as_params` was given."""
     kind = NetworkMetric if "weights" in row else PixelMetric
     return kind(**{**row, "score": Score(**row["score"])})
@@ -324,7 +328,7 @@ def _any_clip(name: str, table: Iterable[Metric]) -> NetworkMetric:
                 expected=f"{row.name!r} for it",
                 remedy="Give another network another name.",
             )
-    return NetworkMetric(name, "nsdrecon.evaluation.networks:clip", **_CLIP)
+    return NetworkMetric(name, "nsdrecon.evaluation.networks:clip", mean=CLIP_MEAN, std=CLIP_STD)
 
 
 def _check_source(row: Metric) -> None:

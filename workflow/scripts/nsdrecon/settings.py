@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from nsdrecon.errors import InputError
 from nsdrecon.systems import ORACLE, STAGE1, Registry
@@ -66,8 +66,8 @@ def complete_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> No
 
 
 def with_workflow_folder(
-    settings: Mapping[str, object], folder: Path, working_folder: Path
-) -> dict[str, object]:
+    settings: Mapping[str, Any], folder: Path, working_folder: Path
+) -> dict[str, Any]:
     """A configuration in which ``<workflow>`` at the start of a text is the workflow's folder.
 
     Files that come with the workflow are found that way wherever it runs. The folder is written
@@ -83,7 +83,7 @@ def with_workflow_folder(
     below = folder.is_relative_to(working_folder)
     place = str(folder.relative_to(working_folder) if below else folder)
 
-    def filled(value: object) -> object:
+    def filled(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: filled(inner) for key, inner in value.items()}
         if isinstance(value, list):
@@ -102,15 +102,15 @@ def with_workflow_folder(
     return filled(settings)
 
 
-def setting(settings: Mapping[str, object], key: str) -> object:
+def setting(settings: Mapping[str, Any], key: str) -> Any:
     """One value of a configuration; dots in its key reach into sections."""
-    value = settings
+    value: Any = settings
     for part in key.split("."):
         value = value[part]
     return value
 
 
-def _fill(settings: dict[str, object], rules: Mapping[str, object]) -> None:
+def _fill(settings: dict[str, Any], rules: Mapping[str, Any]) -> None:
     for name, rule in rules.get("properties", {}).items():
         if "default" in rule:
             settings.setdefault(name, copy.deepcopy(rule["default"]))
@@ -118,7 +118,7 @@ def _fill(settings: dict[str, object], rules: Mapping[str, object]) -> None:
             _fill(settings[name], rule)
 
 
-def _text(error: object) -> str:
+def _text(error: ValidationError) -> str:
     """The message of a mistake, without the values of a whole section."""
     if error.validator == "required":
         return error.message

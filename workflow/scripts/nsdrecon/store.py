@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -215,7 +216,7 @@ def _row_kind(values: h5py.Dataset) -> tuple[tuple[int, ...], np.dtype]:
 
 def _check_same_kind(
     file: h5py.File,
-    attributes: Mapping[str, object],
+    attributes: Mapping[str, Any],
     kinds: Mapping[str, tuple[tuple[int, ...], np.dtype]],
     first: str | Path,
 ) -> None:

@@ -172,7 +172,7 @@ class Registry:
     @cached_property
     def models(self) -> list[str]:
         """The models that encode features or reconstruct, besides the first stage's."""
-        users = (*self.features.values(), *self.backbones.values())
+        users: list[Feature | Backbone] = [*self.features.values(), *self.backbones.values()]
         return list(dict.fromkeys(user.model for user in users))
 
     def system(self, name: str) -> System:
@@ -181,7 +181,8 @@ class Registry:
 
     def backbone(self, system: str) -> Backbone | None:
         """The backbone of a system or of an oracle; None for the first stage."""
-        return self.backbones.get(self.system(system).backbone)
+        name = self.system(system).backbone
+        return self.backbones[name] if name else None
 
     def guidance(self, system: str) -> dict[str, str]:
         """What guides a system or an oracle: kinds of features to the spaces that are decoded."""
@@ -193,9 +194,11 @@ class Registry:
 
         Samplers with one backbone come first, then backbones with one sampler.
         """
+        first, second = SAMPLERS
         pairs = {
-            f"{' - '.join(map(str.upper, SAMPLERS))} ({backbone.title})": tuple(
-                f"{backbone.name}-{sampler}" for sampler in SAMPLERS
+            f"{first.upper()} - {second.upper()} ({backbone.title})": (
+                f"{backbone.name}-{first}",
+                f"{backbone.name}-{second}",
             )
             for backbone in self.backbones.values()
         }
@@ -213,7 +216,10 @@ class Registry:
         ``backbone``, ``text`` or ``vision``. Of several rows with one model it is always the first
         that checks it, so that another row checks nothing again.
         """
-        ways = {SCORING: (SCORING, None), STAGE1: (STAGE1, None)}
+        ways: dict[str, tuple[str, str | None]] = {
+            SCORING: (SCORING, None),
+            STAGE1: (STAGE1, None),
+        }
         for backbone in self.backbones.values():
             ways.setdefault(backbone.model, ("backbone", backbone.loader))
         for feature in self.features.values():
@@ -233,15 +239,15 @@ def registry(extensions: Sequence[str | Path] = ()) -> Registry:
     features = {row.name: row for row in FEATURES}
     backbones = {row.name: row for row in BACKBONES}
     for path in extensions:
-        for row in rows([path], "FEATURES", Feature):
-            _check_name(row, features, path, RESERVED["features"])
-            _check_feature(row, path)
-            features[row.name] = row
+        for feature in rows([path], "FEATURES", Feature):
+            _check_name(feature, features, path, RESERVED["features"])
+            _check_feature(feature, path)
+            features[feature.name] = feature
     for path in extensions:
-        for row in rows([path], "BACKBONES", Backbone):
-            _check_name(row, backbones, path, {ORACLE.rstrip("-")})
-            _check_backbone(row, features, path)
-            backbones[row.name] = row
+        for backbone in rows([path], "BACKBONES", Backbone):
+            _check_name(backbone, backbones, path, {ORACLE.rstrip("-")})
+            _check_backbone(backbone, features, path)
+            backbones[backbone.name] = backbone
     return Registry(features, backbones)
 
 

@@ -1,5 +1,7 @@
-"""Pictures of the objects, each in its own frame: x from -0.5 to 0.5 of the width, y from 0 (foot)
-to 1 (top)."""
+"""Pictures of the objects, each in its own frame.
+
+x goes from -0.5 to 0.5 of the width, y from 0 (foot) to 1 (top).
+"""
 
 from __future__ import annotations
 

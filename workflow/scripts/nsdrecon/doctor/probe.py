@@ -49,6 +49,7 @@ def torch_facts() -> dict[str, str | None]:
 
 
 def main(folder: str, name: str, *options: str) -> None:
+    """Write what this node is to ``name.json`` in a folder, with the ``token`` it finds there."""
     token = (Path(folder) / "token").read_text(encoding="utf-8")
     facts: dict[str, object] = {"token": token, "node": platform.node()}
     if "--torch" in options:

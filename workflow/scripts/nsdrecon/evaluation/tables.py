@@ -91,9 +91,9 @@ def write_latex(
     published: Sequence[PublishedResult] = (),
     note: str = "",
 ) -> None:
-    """Write the table of one subject, or of the pooled values, as a LaTeX ``tabular`` with notes.
+    r"""Write the table of one subject, or of the pooled values, as a LaTeX ``tabular`` with notes.
 
-    For ``\\input`` in a document that loads ``booktabs``. Intervals stand below their means, so
+    For ``\input`` in a document that loads ``booktabs``. Intervals stand below their means, so
     that the eight published metrics fit a page.
 
     Parameters

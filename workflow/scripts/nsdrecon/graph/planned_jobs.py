@@ -13,6 +13,7 @@ RESOURCES = ("mem_mb", "runtime", "gpu")
 
 
 def main(snakefile: str, *configfiles: str) -> None:
+    """Print the jobs of a workflow with these configuration files, as JSON."""
     from snakemake.api import (
         ConfigSettings,
         DAGSettings,

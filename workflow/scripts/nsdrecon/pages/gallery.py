@@ -1,5 +1,4 @@
-"""A gallery of all test images with all systems: one page, pictures in a folder beside it, no
-scripts."""
+"""A gallery of all test images with all systems: one page with pictures in a folder beside it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The page that a person reads first: one HTML file, pictures inside, no scripts, no links
-outward."""
+"""One HTML file of sections, with its pictures inside, no scripts and no links outward."""
 
 from __future__ import annotations
 

@@ -256,9 +256,11 @@ class OneAlpha:
         self._residual_operator: torch.Tensor | None = None
 
     def operator(self, rows: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Solver.operator`."""
         return self.factor.apply(rows)
 
     def solve(self, targets: torch.Tensor) -> Solution:
+        """See :meth:`Solver.solve`."""
         if self._residual_operator is None:
             inverse = self.factor.inverse()
             inverse /= inverse.diagonal().clone()[:, None]
@@ -279,9 +281,11 @@ class AlphaPerTarget:
         self.diagonals = product(self.filters, (self.vectors**2).T.to(torch.float64))
 
     def operator(self, rows: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Solver.operator`."""
         return product(rows, self.vectors.to(rows.dtype))
 
     def solve(self, targets: torch.Tensor) -> Solution:
+        """See :meth:`Solver.solve`."""
         vectors = self.vectors.to(targets.dtype)
         filters = self.filters.to(targets.dtype)
         rotated = product(vectors.T, targets)

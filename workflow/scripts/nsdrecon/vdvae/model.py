@@ -63,6 +63,7 @@ class Block(nn.Module):
         self.c4 = nn.Conv2d(middle_width, out_width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features of the same resolution."""
         y = x
         for convolution in (self.c1, self.c2, self.c3, self.c4):
             y = convolution(F.gelu(y))
@@ -127,6 +128,7 @@ class OutputNet(nn.Module):
         self.out_conv = nn.Conv2d(config.width, 10 * config.n_mixtures, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Parameters (n, height, width, 10 times the number of components)."""
         return self.out_conv(x).permute(0, 2, 3, 1)
 
 

@@ -214,6 +214,7 @@ STAGES = {
 
 
 def main() -> None:
+    """Train the models that the command line names, and write their figures beside them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=STAGES, nargs="+", default=list(STAGES))
     parser.add_argument(
