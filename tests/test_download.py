@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import h5py
-import nibabel as nib
 import numpy as np
 import pytest
 
@@ -17,7 +16,6 @@ from nsdrecon.store import read_table
 from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import read_manifest
 from s3_server import BUCKET, FaultProxy, S3Server
-from small_nsd import write_betas_hdf5
 from workflow_runs import copy_project, snakemake, started
 
 FAULTS = Path(__file__).parent / "support/faults"
@@ -25,7 +23,7 @@ SUBJECT = "subj01"
 MANIFEST = "results/data/manifest.tsv"
 PART = 1 << 14
 MASK, NCSNR = layout.roi_key(SUBJECT), layout.ncsnr_key(SUBJECT)
-SESSION = layout.betas_key(SUBJECT, 1)
+SESSION = layout.betas_key(SUBJECT, 1, extension="hdf5")
 RESULTS = [
     f"results/{SUBJECT}/trials.tsv",
     f"results/{SUBJECT}/betas/train.h5",
@@ -47,9 +45,8 @@ PROFILE = ("--profile", "profiles/local")
 def remote(endpoint, **nsd):
     """The same run, with the data set on a server."""
     s3 = {"bucket": BUCKET, "endpoint": endpoint}
-    nsd = {"source": "s3", "terms_accepted": True, "s3": s3, "sessions": [1], **nsd}
-    nsd = {"volumes": "whole", "format": "nii.gz", **nsd}
-    return {**SIMULATED, "nsd": nsd}
+    found = {"source": "s3", "terms_accepted": True, "s3": s3, "sessions": [1], "format": "hdf5"}
+    return {**SIMULATED, "nsd": {**found, "volumes": "whole", **nsd}}
 
 
 def run(project, *arguments, config):
@@ -149,11 +146,7 @@ def test_whole_stimulus_file_gives_the_same(simulated, server, project):
 
 
 def test_voxels_by_ranges_give_the_same(simulated, server, project):
-    volume = nib.load(simulated / "resources/nsd" / SESSION).dataobj
-    key = layout.betas_key(SUBJECT, 1, extension="hdf5")
-    whole = write_betas_hdf5(project / "session.hdf5", np.asarray(volume)).read_bytes()
-    server.put(key, whole, part_size=1 << 20)
-    config = remote(server.url, volumes="ranges", format="hdf5")
+    config = remote(server.url, volumes="ranges")
     betas = [name for name in RESULTS if "/betas/" in name]
     done = run(project, "doctor", config=config)
     assert done.returncode == 0, done.stderr
@@ -164,7 +157,7 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
     assert_same(simulated, project, betas)
     (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")
     (record,) = read_manifest(f"{voxels}.record.tsv")
-    assert record.source == f"s3://{BUCKET}/{key}"
+    assert record.source == f"s3://{BUCKET}/{SESSION}"
     assert project / record.file == voxels
     assert checksums.matches(voxels, record.checksum)
     assert {file.name for file in voxels.parent.iterdir()} == {"01.h5", "01.h5.record.tsv"}
@@ -174,7 +167,8 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
 def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project):
     root = simulated / "resources/nsd"
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    config = {**SIMULATED, "nsd": {"source": "local", "root": str(root), "sessions": [1]}}
+    here = {"source": "local", "root": str(root), "sessions": [1], "format": "hdf5"}
+    config = {**SIMULATED, "nsd": here}
     done = run(project, *RESULTS, config=config)
     assert done.returncode == 0, done.stderr
     assert_same(simulated, project)
@@ -284,7 +278,8 @@ def test_lasting_faults_fail_at_once_with_key_and_remedy(server, project, answer
         proxy.answer = answer
         config = remote(proxy.url, **nsd)
         config["nsd"]["s3"]["endpoint"] = proxy.url
-        key = layout.betas_key(SUBJECT, 1, nsd.get("betas", "betas_fithrf_GLMdenoise_RR"))
+        version = nsd.get("betas", "betas_fithrf_GLMdenoise_RR")
+        key = layout.betas_key(SUBJECT, 1, version, extension="hdf5")
         done = run(project, f"resources/nsd/{key}", config=config)
         requests = len(proxy.headers)
     assert done.returncode != 0
