@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 
-.PHONY: setup demo plan test readme lint bench rehearsal lock demo-models clean
+.PHONY: setup demo plan test coverage readme lint bench rehearsal lock demo-models clean
 
 setup: $(VENV)/.installed
 
@@ -28,6 +28,13 @@ plan: setup
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(CORES)
+
+# Of the unit tests alone: jobs of a whole workflow run in processes of their own.
+WHOLE_RUNS := bad_input conda demo deployment extensions perturbation plan rehearsal reruns slurm \
+  slurm_faults
+coverage: setup
+	$(BIN)/python -m pytest --numprocesses $(CORES) --cov --cov-report=term \
+	  $(WHOLE_RUNS:%=--ignore=tests/test_%.py)
 
 # The graph and the table in the README that are written from the code.
 readme: setup

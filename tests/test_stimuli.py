@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsdrecon.data import stimuli
-from nsdrecon.data.stimuli import count_stimuli, extract_stimuli
+from nsdrecon.data.stimuli import extract_stimuli
 from nsdrecon.errors import InputError
 from nsdrecon.store import read_array, read_ids
 from small_nsd import truncate
@@ -46,10 +46,6 @@ def test_images_are_found_by_id(tmp_path_factory, images, nsd_id, block):
     np.testing.assert_array_equal(got, images[sorted(nsd_id)])
 
 
-def test_count(brick):
-    assert count_stimuli(brick) == N_STIMULI
-
-
 def test_id_outside_the_stimuli(tmp_path, brick):
     message = r"nsd_stimuli\.hdf5: found 30 images; expected also nsd_id 30, 72999"
     with pytest.raises(InputError, match=message):
@@ -81,7 +77,7 @@ def test_file_without_a_brick(tmp_path):
     with h5py.File(tmp_path / "nsd_stimuli.hdf5", "w") as file:
         file["images"] = np.zeros(3)
     with pytest.raises(InputError, match="expected a dataset 'imgBrick'"):
-        count_stimuli(tmp_path / "nsd_stimuli.hdf5")
+        extract_stimuli(tmp_path / "nsd_stimuli.hdf5", np.array([0]), tmp_path / "train.h5")
 
 
 def test_truncated_file(tmp_path, brick):

@@ -12,8 +12,6 @@ from typing import Literal
 
 from nsdrecon.errors import InputError, listing
 
-BUCKET = "natural-scenes-dataset"
-
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 STIMULUS_TABLE = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backgrounds import exposure, light_position, paint_background
+from .backgrounds import exposure, paint_background
+from .backgrounds.setting import light_position
 from .canvas import Canvas
 from .objects import paint_object
 from .sampling import (

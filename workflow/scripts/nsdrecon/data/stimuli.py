@@ -17,18 +17,6 @@ logger = logging.getLogger(__name__)
 _BLOCK_IMAGES = 64  # 35 MB at NSD's 425 x 425
 
 
-def count_stimuli(path: str | Path) -> int:
-    """How many images ``nsd_stimuli.hdf5`` has.
-
-    Raises
-    ------
-    InputError
-        If the file does not open or is not a brick of RGB images.
-    """
-    with open_h5(path) as file:
-        return len(_images(file))
-
-
 def extract_stimuli(path: str | Path, nsd_id: np.ndarray, output: str | Path) -> None:
     """Copy images out of ``nsd_stimuli.hdf5``, sorted by id, in blocks.
 

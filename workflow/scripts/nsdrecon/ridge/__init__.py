@@ -1,7 +1,6 @@
 """Ridge regression from voxels to latents, in the dual: one Gram matrix, many targets, any alpha.
 
 * ``dual``: the mathematics, on tensors: Gram matrix, closed-form leave-one-out, choice of alpha
-* ``estimator``: `DualRidge`, the same in the scikit-learn idiom
 * ``responses``: standardised responses, block of voxels by block of voxels; the Gram matrix's file
 * ``targets``: training latents, block of targets by block of targets; their scores
 * ``fitting``: files in, weights out

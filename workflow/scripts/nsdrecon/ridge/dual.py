@@ -88,7 +88,7 @@ class Factor:
     constant: float
 
     @classmethod
-    def of(cls, gram: torch.Tensor, alpha: float, precision: torch.dtype = torch.float64) -> Factor:
+    def of(cls, gram: torch.Tensor, alpha: float) -> Factor:
         """Factorise.
 
         Parameters
@@ -97,14 +97,12 @@ class Factor:
             K of centred features, (n_samples, n_samples), float64. It is lost.
         alpha
             Ridge penalty, 0 or more.
-        precision
-            Type of the products that K was made of: how far a pivot must be from 0 to count.
 
         Raises
         ------
         InputError
-            If K + alpha I is singular on the vectors of mean 0, as far as ``precision`` resolves:
-            no more features than samples, and alpha is 0 or too small.
+            If K + alpha I is singular on the vectors of mean 0, as far as float64 resolves: no more
+            features than samples, and alpha is 0 or too small.
         """
         n_samples = len(gram)
         lift = float(gram.trace()) / n_samples or 1.0  # the mean eigenvalue will do
@@ -112,9 +110,9 @@ class Factor:
         gram.diagonal().add_(alpha)
         largest = float(gram.diagonal().max())
         lower = cholesky(gram)
-        least = 8 * n_samples**0.5 * torch.finfo(precision).eps * largest
+        least = 8 * n_samples**0.5 * torch.finfo(gram.dtype).eps * largest
         if lower is None or float(lower.diagonal().min()) ** 2 <= least:
-            raise _unresolved(alpha, least, n_samples, precision)
+            raise _unresolved(alpha, least, n_samples)
         return cls(lower, lift + alpha)
 
     def apply(self, rows: torch.Tensor) -> torch.Tensor:
@@ -128,17 +126,14 @@ class Factor:
         return inverse
 
 
-def _unresolved(alpha: float, least: float, n_samples: int, precision: torch.dtype) -> InputError:
+def _unresolved(alpha: float, least: float, n_samples: int) -> InputError:
     """The error of a Gram matrix that is singular, with a penalty that is too small to mend it."""
     found = f"{alpha:g}, with a Gram matrix of {n_samples} images that is singular"
     expected = "a larger alpha: without a penalty the weights are not determined"
     if alpha > 0:
-        name = str(precision).removeprefix("torch.")
-        found += f" in {name}, where the rounding of its products hides what is below {least:.2g}"
+        found += f" in float64, where rounding hides what is below {least:.2g}"
         expected = f"above {least:.2g}"
-    better = 'Use dtype="float64", which resolves smaller penalties, or a larger alpha.'
-    remedy = better if precision is torch.float32 else None
-    return InputError("alpha", found=found, expected=expected, remedy=remedy)
+    return InputError("alpha", found=found, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -158,10 +153,6 @@ class Spectrum:
         lift = 2 * float(gram.trace()) or 1.0
         values, vectors = eigh(gram + lift / len(gram))
         return cls(values[:-1].clamp(min=0), vectors[:, :-1])
-
-    def to(self, dtype: torch.dtype) -> Spectrum:
-        """The same with eigenvectors of another type."""
-        return Spectrum(self.values, self.vectors.to(dtype))
 
     def filters(self, alphas: Sequence[float]) -> torch.Tensor:
         """Eigenvalues of G for each alpha: (n_alphas, n_samples - 1), float64."""
@@ -247,11 +238,9 @@ class OneAlpha:
     The Gram matrix is lost.
     """
 
-    def __init__(
-        self, gram: torch.Tensor, alpha: float, precision: torch.dtype = torch.float64
-    ) -> None:
+    def __init__(self, gram: torch.Tensor, alpha: float) -> None:
         self.alpha = alpha
-        self.factor = Factor.of(gram, alpha, precision)
+        self.factor = Factor.of(gram, alpha)
         self.n_coordinates = len(gram)
         self._residual_operator: torch.Tensor | None = None
 
