@@ -126,7 +126,7 @@ FAULTS = (
         "results/data/models/versatile_diffusion.tsv",
         (
             "versatile-diffusion/image_unet",
-            "expected the weights of UNet2DConditionModel as configured",
+            "expected the weights of UNet2DConditionModel",
         ),
         swap(
             "versatile-diffusion/image_unet/diffusion_pytorch_model.bin",
