@@ -46,11 +46,14 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
     endpoint
         URL of the S3 server.
     gpu
-        Whether models run on a GPU. On a CPU stage 2 takes fewer images at a time, in bfloat16.
+        Whether models run on a GPU. On a CPU, batches of test images are not filled up with images
+        that nobody wants, and stage 2 is in bfloat16.
     """
-    on_cpu = {} if gpu else {"batch_size": N_TEST, "precision": "bfloat16"}
+    batch = {} if gpu else {"batch_size": N_TEST}
+    precision = {} if gpu else {"precision": "bfloat16"}
     return {
         "subjects": [1],
+        "oracles": ["oracle-vdvae"],
         "shards": 1,
         "nsd": {
             "terms_accepted": True,
@@ -63,7 +66,8 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
             "stable_diffusion": {"folder": str(models / "stable-diffusion")},
             "versatile_diffusion": {"folder": str(models / "versatile-diffusion")},
         },
-        "stage2": {"steps": 3, **on_cpu},
+        "stage1": batch,
+        "stage2": {"steps": 2, **batch, **precision},
         # Rows of the table of metrics under other names, for which any weights will do.
         "extensions": [str(Path(metrics.__file__))],
         "evaluation": {
