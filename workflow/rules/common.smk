@@ -3,10 +3,10 @@
 # mem_mb and runtime of rules are those of a first attempt at full NSD. On CPU nodes mem_mb is 1.5 to 2
 # times the peak that benchmarks/bench_sizes.py and bench_ridge.py --full measure, and 1000 at least,
 # since Snakemake itself runs in a job twice; bench_sizes fails where a peak is above what its rule
-# asks for; bench_evaluation_job does so for evaluation. The other rules with a GPU, and model_check, were
-# not measured at full size: their host memory is
-# that of the models' files in float32 (VDVAE 0.5 GB, CLIP 1.7, Stable Diffusion 3.8, Versatile
-# Diffusion up to 9 while it is put together), about twice, with 3 GB for CUDA.
+# asks for; bench_evaluation_job does so for evaluation, and `make rehearsal` for all rules, with models
+# and volumes at their true sizes and few images. Where a figure is the rehearsal's alone, its rule says
+# so. Of rules with a GPU that were not measured, host memory is that of the models' files in float32
+# (CLIP 1.7 GB, Stable Diffusion 4.3, Versatile Diffusion 12.3), about twice, with 3 GB for CUDA.
 
 from functools import cache
 

@@ -22,7 +22,8 @@ rule model_check:
     conda:
         "../envs/nsdrecon.yaml"
     resources:
-        mem_mb=scaled(16000),
+        # Rehearsal: 1.8 GB for Versatile Diffusion, whose weights are mapped, not copied; twice that.
+        mem_mb=scaled(4000),
         runtime=scaled(30),
     # Without a fingerprint of its code: it loads every model, so a change of one model's code would
     # check all models again, and run again whatever waits for their checks.
@@ -51,6 +52,7 @@ rule vdvae_latents:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
+        # Rehearsal: 1.9 GB on a CPU, 32 images at a time; twice that, and 4 GB for CUDA.
         mem_mb=scaled(8000),
         runtime=scaled(60),
         gpu=1,
