@@ -55,12 +55,9 @@ def run(project, *arguments, config):
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    """A whole run by the schema's defaults, which made its data set itself and keeps it.
-
-    Sessions are in the format that can only be fetched whole; ranges have a test of their own.
-    """
+    """A whole run by the schema's defaults, which made its data set itself and keeps it."""
     project = minimal_project(tmp_path_factory.mktemp("simulated") / "project")
-    overlays = ("config/config.yaml", {"nsd": {"format": "nii.gz"}})  # instead of the demo's
+    overlays = ("config/config.yaml",)  # instead of the demo's
     done = snakemake(project, "--profile", "profiles/demo", "--notemp", overlays=overlays)
     assert done.returncode == 0, done.stderr
     return project
