@@ -19,10 +19,10 @@ from memory_bucket import in_memory
 from nsdrecon.data.remote_sessions import read_remote_session
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import parts, s3
+from nsdrecon.transfer import s3, sources
 from nsdrecon.transfer.chunks import coalesced, read_voxels
-from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket
+from nsdrecon.transfer.sources import NoRanges
 from s3_server import BUCKET, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "nsddata_betas/session.hdf5"
@@ -58,7 +58,7 @@ def session(folder: Path, betas: np.ndarray = BETAS, **options) -> bytes:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(s3.boto3, "Session", one_session)
 
 

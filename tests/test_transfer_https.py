@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import https, parts, weights
+from nsdrecon.transfer import https, sources, weights
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES, ModelFile
 from nsdrecon.transfer.https import download_https
 from nsdrecon.transfer.manifest import read_manifest, write_manifest
-from nsdrecon.transfer.parts import TransferError
+from nsdrecon.transfer.sources import TransferError
 from nsdrecon.transfer.weights import check_file, check_own, check_own_files, download_hub
 from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
 
@@ -31,9 +31,9 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(https, "PART_SIZE", 70_000)
-    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(sources, "UNREACHABLE_PATIENCE", 1.0)
 
 
 @pytest.fixture(scope="module")

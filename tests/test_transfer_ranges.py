@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from nsdrecon import store
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import checksums, parts, ranges, s3
-from nsdrecon.transfer.parts import TransferError
+from nsdrecon.transfer import checksums, ranges, s3, sources
 from nsdrecon.transfer.ranges import Layout, RemoteFile, download_stimuli_by_ranges, image_parts
 from nsdrecon.transfer.s3 import Bucket
+from nsdrecon.transfer.sources import TransferError
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
 KEY = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
@@ -43,7 +43,7 @@ def brick(folder: Path, images: np.ndarray = IMAGES, userblock: int = 512, **opt
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(s3.boto3, "Session", one_session)
 
 

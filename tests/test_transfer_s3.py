@@ -21,10 +21,11 @@ import numpy as np
 import pytest
 
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import checksums, parts, s3
+from nsdrecon.transfer import checksums, s3, sources
 from nsdrecon.transfer.manifest import read_manifest
-from nsdrecon.transfer.parts import PartialFile, TransferError
+from nsdrecon.transfer.parts import PartialFile
 from nsdrecon.transfer.s3 import Bucket, download_s3
+from nsdrecon.transfer.sources import TransferError
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
 KEY = "nsddata/ppdata/subj01/roi.bin"
@@ -55,7 +56,7 @@ def proxy(server: S3Server) -> Iterator[FaultProxy]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses between attempts, and boto3's description of S3 read once."""
-    monkeypatch.setattr(parts, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(s3.boto3, "Session", one_session)
 
 
@@ -305,7 +306,7 @@ def test_refusal_fails_at_once(proxy, tmp_path, monkeypatch, anonymous, remedy):
 
 
 def test_unreachable_server_fails_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "UNREACHABLE_PATIENCE", 1.0)
+    monkeypatch.setattr(sources, "UNREACHABLE_PATIENCE", 1.0)
     with pytest.raises(TransferError, match=f"{KEY}.*nothing arrived"):
         download_s3(bucket("http://127.0.0.1:9"), KEY, tmp_path / "file")
 

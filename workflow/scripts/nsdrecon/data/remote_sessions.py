@@ -9,8 +9,8 @@ import numpy as np
 
 from nsdrecon.data.volumes import Voxels, read_session
 from nsdrecon.transfer.chunks import read_voxels
-from nsdrecon.transfer.parts import NoRanges
 from nsdrecon.transfer.s3 import Bucket, download_s3
+from nsdrecon.transfer.sources import NoRanges
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
 from nsdrecon.transfer.guards import require_terms
 from nsdrecon.transfer.https import web_size
-from nsdrecon.transfer.parts import TransferError
 from nsdrecon.transfer.plan import Planned, model_plan
 from nsdrecon.transfer.s3 import Bucket
+from nsdrecon.transfer.sources import TransferError
 from nsdrecon.transfer.weights import require_hub
 
 WORKERS = 16

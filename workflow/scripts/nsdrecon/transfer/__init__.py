@@ -20,7 +20,7 @@ plan
     How much will travel and be stored, before anything starts.
 guards
     Terms of use, encryption, names that must stay inside their folder.
-parts
+sources, parts
     What all of them share: a file fetched in parts, concurrently, that survives interruptions.
 
 How bytes are vouched for

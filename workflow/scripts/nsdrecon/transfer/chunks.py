@@ -18,9 +18,10 @@ import numpy as np
 
 from nsdrecon import store
 from nsdrecon.errors import InputError
-from nsdrecon.transfer.parts import NoRanges, Part, Source, fetch_parts
+from nsdrecon.transfer.parts import fetch_parts
 from nsdrecon.transfer.ranges import RemoteFile
 from nsdrecon.transfer.s3 import Bucket
+from nsdrecon.transfer.sources import NoRanges, Part, Source
 
 logger = logging.getLogger(__name__)
 

@@ -17,14 +17,13 @@ from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums
 from nsdrecon.transfer.guards import require_https
 from nsdrecon.transfer.manifest import Record, record_of
-from nsdrecon.transfer.parts import (
+from nsdrecon.transfer.parts import fetch_file, is_here
+from nsdrecon.transfer.sources import (
     Interruption,
     NoRanges,
     TransferError,
     Unreachable,
     body,
-    fetch_file,
-    is_here,
     persist,
     range_header,
     split,
@@ -41,7 +40,7 @@ CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
 class WebFile:
-    """A file on a web server, as it is now (`parts.Source`).
+    """A file on a web server, as it is now (`sources.Source`).
 
     Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``), certificates of a
     private authority from ``REQUESTS_CA_BUNDLE``.
@@ -69,7 +68,7 @@ class WebFile:
         self.size, self.etag = persist(self._probe, patience, url)
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
+        """Exactly the bytes from ``start``, in chunks, as `sources.Source.read`."""
         with closing(self._get(range_header(self, start, length))) as answer:
             try:
                 yield from body(

@@ -21,15 +21,9 @@ import numpy as np
 from nsdrecon import store
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.manifest import Record, record_of
-from nsdrecon.transfer.parts import (
-    NoRanges,
-    Part,
-    PartialFile,
-    Source,
-    is_here,
-    persist,
-)
+from nsdrecon.transfer.parts import PartialFile, is_here
 from nsdrecon.transfer.s3 import Bucket, RemoteObject
+from nsdrecon.transfer.sources import NoRanges, Part, Source, persist
 
 logger = logging.getLogger(__name__)
 

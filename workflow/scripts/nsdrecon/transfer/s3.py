@@ -33,15 +33,13 @@ from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums
 from nsdrecon.transfer.guards import TERMS_OF_USE, require_https, require_terms
 from nsdrecon.transfer.manifest import Record, record_of
-from nsdrecon.transfer.parts import (
+from nsdrecon.transfer.parts import PartialFile, fetch_file, is_here
+from nsdrecon.transfer.sources import (
     Interruption,
     NoRanges,
-    PartialFile,
     TransferError,
     Unreachable,
     body,
-    fetch_file,
-    is_here,
     persist,
     range_header,
     split,
@@ -64,7 +62,7 @@ TRANSIENT_CODES = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingExcept
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """An object of a bucket, as it is now (`parts.Source`).
+    """An object of a bucket, as it is now (`sources.Source`).
 
     Parameters
     ----------
@@ -101,7 +99,7 @@ class RemoteObject:
         return self.bucket.patience
 
     def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Exactly the bytes from ``start``, in chunks, as `parts.Source.read`."""
+        """Exactly the bytes from ``start``, in chunks, as `sources.Source.read`."""
         wanted = range_header(self, start, length)
         arguments = {"Range": wanted} if wanted else {}
         try:
@@ -177,7 +175,7 @@ class Bucket:
             connect_timeout=min(timeout, 10.0),
             read_timeout=timeout,
             max_pool_connections=workers,
-            # Retries are ours (parts.Patience): one rule for requests and for what breaks midway.
+            # Retries are ours (sources.Patience): one rule for requests and for what breaks midway.
             retries={"total_max_attempts": 1, "mode": "standard"},
             # Nor does boto3 check what it can only check for some objects: the ETag covers all.
             response_checksum_validation="when_required",

@@ -25,7 +25,7 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES, ModelFile
 from nsdrecon.transfer.guards import local_path
 from nsdrecon.transfer.manifest import Record, read_manifest, record_of
-from nsdrecon.transfer.parts import TransferError
+from nsdrecon.transfer.sources import TransferError
 
 logger = logging.getLogger(__name__)
 
