@@ -9,7 +9,7 @@ import pytest
 
 WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 SCRIPTS = {path.stem: path for path in (WORKFLOW / "scripts").glob("*.py")}
-LONGEST_SCRIPT = 60
+LONGEST_SCRIPT, LONGEST_MODULE = 60, 450
 
 
 def rules() -> Iterator[tuple[str, str]]:
@@ -49,3 +49,13 @@ def test_rules_have_no_message():
 def test_scripts_are_thin(name):
     lines = SCRIPTS[name].read_text(encoding="utf-8").splitlines()
     assert len(lines) <= LONGEST_SCRIPT, "what a script does belongs to the library"
+
+
+def test_modules_are_read_in_one_sitting():
+    paths = [
+        p
+        for package in ("nsdrecon", "nsdsim")
+        for p in (WORKFLOW / "scripts" / package).rglob("*.py")
+    ]
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert [path for path, length in lengths.items() if length > LONGEST_MODULE] == []
