@@ -117,7 +117,7 @@ CHANGES = [
         "a system added (`systems`)",
         "jobs of that system; the tables",
         lambda job: "system=sd-ddpm" in job.label,
-        settings={"systems": ["vdvae", "sd-ddim", "vd-ddpm", "sd-ddpm"]},
+        settings={"systems": ["vdvae", "sd-ddim", "sd-ddpm"]},
     ),
     Change(
         "files touched, or checked out again",
