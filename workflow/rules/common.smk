@@ -18,8 +18,13 @@ from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
 
 
-@cache
 def code(script, *loaded):
+    """The fingerprint of a rule's script as a param: each job of a cluster takes its own alone."""
+    return lambda wildcards: fingerprint(script, *loaded)
+
+
+@cache
+def fingerprint(script, *loaded):
     """Fingerprint of a script, of the library modules it imports, and of files that it loads."""
     library = Path(nsdrecon.__file__).parents[1]
     return code_fingerprint(workflow.source_path(f"../scripts/{script}.py"), library, *loaded)

@@ -97,7 +97,7 @@ rule features:
         * {"text": 60, "vision": 120}[feature(wildcards).kind],
         gpu=1,
     params:
-        code=lambda wildcards: code("features", source(feature(wildcards).encoder)),
+        code=lambda wildcards: fingerprint("features", source(feature(wildcards).encoder)),
         cfg=settings("device", "latents.batch_size"),
         encoder=lambda wildcards: feature(wildcards).encoder,
         folder=lambda wildcards: model_folder(wildcards.feature),

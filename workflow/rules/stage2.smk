@@ -25,7 +25,7 @@ rule diffusion_images:
         runtime=scaled(240),
         gpu=1,
     params:
-        code=lambda wildcards: code(
+        code=lambda wildcards: fingerprint(
             "diffusion_images", source(REGISTRY.backbone(wildcards.system).loader)
         ),
         cfg=settings(
