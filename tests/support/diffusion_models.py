@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from diffusers.pipelines.deprecated.versatile_diffusion.modeling_text_unet import (
@@ -18,11 +19,14 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+from nsdrecon.diffusion.backbone import BackboneSpec
+
 WIDTH = 32
 TOKENS = 12
 IMAGE_SIZE = 32
 LATENT = (4, 16, 16)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+IDS = np.array([50, 3, 7, 11, 2])
 
 
 def write_stable_diffusion(folder: Path) -> Path:
@@ -123,3 +127,14 @@ def _unet_arguments() -> dict:
         "attention_head_dim": 2,
         "norm_num_groups": 8,
     }
+
+
+def inputs(spec: BackboneSpec) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Stage-1 images of another size than the model's, and conditioning, for ``IDS``."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (len(IDS), 20, 20, 3), dtype=np.uint8)
+    conditioning = {
+        name: rng.normal(size=(len(IDS), *shape)).astype(np.float32)
+        for name, shape in spec.conditioning.items()
+    }
+    return images, conditioning
