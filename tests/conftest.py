@@ -1,4 +1,4 @@
-"""Runs of the workflow that several files of tests share, and the order of the files."""
+"""Runs of the workflow and models that several files of tests share, and the order of the files."""
 
 import fcntl
 import os
@@ -46,3 +46,19 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path
             make(folder)
             made.touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def sd_folder(tmp_path_factory) -> Path:
+    """A Stable Diffusion of a few weights. Not to be changed."""
+    from diffusion_models import write_stable_diffusion
+
+    return write_stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
+
+
+@pytest.fixture(scope="session")
+def vd_folder(tmp_path_factory) -> Path:
+    """A Versatile Diffusion of a few weights. Not to be changed."""
+    from diffusion_models import write_versatile_diffusion
+
+    return write_versatile_diffusion(tmp_path_factory.mktemp("models") / "vd")

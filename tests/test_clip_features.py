@@ -38,16 +38,6 @@ CAPTIONS = [["a cat", "cat 1", ""], ["dog", "", ""], ["a cat", "tree", "red car"
 REFERENCE = pipeline_versatile_diffusion_dual_guided.VersatileDiffusionDualGuidedPipeline
 
 
-@pytest.fixture(scope="module")
-def sd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
-
-
-@pytest.fixture(scope="module")
-def vd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_versatile_diffusion(tmp_path_factory.mktemp("models") / "vd")
-
-
 def stimuli(n: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 40, 40, 3), dtype=np.uint8)
 

@@ -14,7 +14,6 @@ from diffusers.models.transformers.dual_transformer_2d import DualTransformer2DM
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img
 
-import diffusion_models
 from diffusion_models import IDS, inputs
 from nsdrecon.clip_features import TextEncoder, VisionEncoder
 from nsdrecon.diffusion.backbone import Backbone, BackboneSpec, to_pixels
@@ -27,16 +26,6 @@ from nsdrecon.randomness import integer_seed
 
 SHORT = {"steps": 4, "strength": 0.75}
 KEY = {"subject": "subj02", "seed": 4}
-
-
-@pytest.fixture(scope="module")
-def sd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
-
-
-@pytest.fixture(scope="module")
-def vd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_versatile_diffusion(tmp_path_factory.mktemp("models") / "vd")
 
 
 @pytest.fixture(scope="module")

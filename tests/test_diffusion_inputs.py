@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import diffusion_models
 from diffusion_models import IDS, inputs
 from nsdrecon.diffusion.backbone import to_pixels, to_uint8
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
@@ -20,16 +19,6 @@ from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
 from nsdrecon.errors import InputError
 
 KEY = {"subject": "subj02", "seed": 4}
-
-
-@pytest.fixture(scope="module")
-def sd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
-
-
-@pytest.fixture(scope="module")
-def vd_folder(tmp_path_factory) -> Path:
-    return diffusion_models.write_versatile_diffusion(tmp_path_factory.mktemp("models") / "vd")
 
 
 @pytest.fixture(scope="module")
