@@ -23,8 +23,8 @@ demo: setup
 
 # What a full run (config/config.yaml) asks of a cluster; nothing is computed.
 plan: setup
-	$(BIN)/snakemake --cores 1 --quiet all --forcerun plan -- results/dag/plan.txt
-	cat results/dag/plan.txt
+	$(BIN)/snakemake --cores 1 --quiet all --forcerun plan -- results/nsd/dag/plan.txt
+	cat results/nsd/dag/plan.txt
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses $(CORES)

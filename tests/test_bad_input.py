@@ -22,18 +22,18 @@ TINY = {
         "n_unique": 20,
     },
 }
-NSD = Path("resources/nsd")
+NSD = Path("resources/simulated/demo")
 FUNCTIONAL = "subj01/func1pt8mm"
 MASK = NSD / "nsddata/ppdata" / FUNCTIONAL / "roi/nsdgeneral.nii.gz"
 BETAS = NSD / "nsddata_betas/ppdata" / FUNCTIONAL / "betas_fithrf_GLMdenoise_RR/betas_session01"
 STIMULI = NSD / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
-CAPTIONS = NSD / "captions/captions.npy"
+CAPTIONS = NSD / "captions.npy"
 MODELS = Path("workflow/demo_models")
 CHECKPOINT = MODELS / "vdvae/vdvae.th"
 UNET = MODELS / "stable-diffusion/unet/diffusion_pytorch_model.safetensors"
 CLIP = MODELS / "clip/model.safetensors"
-SESSION = "results/subj01/betas/sessions/01.h5"
-TRAIN_STIMULI = "results/subj01/stimuli/train.h5"
+SESSION = "results/demo/subj01/betas/sessions/01.h5"
+TRAIN_STIMULI = "results/demo/subj01/stimuli/train.h5"
 
 
 def run(project, *arguments, **settings):
@@ -47,7 +47,9 @@ def project(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("bad-input") / "project")
     for ending in ("nii.gz", "hdf5"):
         nsd = {"format": ending}
-        done = run(project, f"{BETAS}.{ending}", str(MASK), "results/subj01/trials.tsv", nsd=nsd)
+        done = run(
+            project, f"{BETAS}.{ending}", str(MASK), "results/demo/subj01/trials.tsv", nsd=nsd
+        )
         assert done.returncode == 0, done.stderr[-4000:]
     return project
 
@@ -102,14 +104,14 @@ def widen_vdvae(path):
             CAPTIONS,
             drop_captions,
             "nii.gz",
-            "results/subj01/latents/sd-text/shards/1-of-1.h5",
+            "results/demo/subj01/latents/sd-text/shards/1-of-1.h5",
             "captions",
         ),
         (
             CHECKPOINT,
             widen_vdvae,
             "nii.gz",
-            "results/subj01/latents/vdvae/shards/1-of-1.h5",
+            "results/demo/subj01/latents/vdvae/shards/1-of-1.h5",
             "decoder.out_net.out_conv.weight",
         ),
         # Stage 2 comes hours later at full size; its model is looked at before all else.
@@ -117,14 +119,14 @@ def widen_vdvae(path):
             UNET,
             truncate,
             "nii.gz",
-            "results/data/models/stable_diffusion.tsv",
+            "results/demo/data/models/stable_diffusion.tsv",
             "expected a UNet2DConditionModel",
         ),
         (
             UNET,
             put_pointer,
             "nii.gz",
-            "results/data/models/stable_diffusion.tsv",
+            "results/demo/data/models/stable_diffusion.tsv",
             "found a pointer of git-lfs",
         ),
         # So does the scoring.
@@ -132,7 +134,7 @@ def widen_vdvae(path):
             CLIP,
             truncate,
             "nii.gz",
-            "results/data/models/networks.tsv",
+            "results/demo/data/models/networks.tsv",
             "expected a CLIPModel",
         ),
     ],

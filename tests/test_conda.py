@@ -56,7 +56,13 @@ def test_rules_run_in_the_environment_of_their_file(stand_in, tmp_path):
     project = copy_project(tmp_path / "project")
     command = snakemake_command(
         project,
-        *("results/subj01/trials.tsv", "--cores", "1", "--software-deployment-method", "conda"),
+        *(
+            "results/demo/subj01/trials.tsv",
+            "--cores",
+            "1",
+            "--software-deployment-method",
+            "conda",
+        ),
         overlays=OVERLAYS,
     )
     path = f"{stand_in / 'bin'}:{os.environ['PATH']}"

@@ -62,6 +62,12 @@ def test_settings_without_a_default_are_asked_for(section):
         complete_settings(settings, SCHEMA)
 
 
+@pytest.mark.parametrize("name", ["..", "a/b", "", "_slurm", "Demo", "a b", "a.b", "<logs>"])
+def test_a_name_of_a_run_is_one_plain_folder(name):
+    with pytest.raises(InputError, match=r"run\.name: "):
+        complete_settings({**MINIMAL, "run": {"name": name}}, SCHEMA)
+
+
 def test_subject_outside_the_simulation_is_named(project):
     done = snakemake(project, "-n", overlays=("config/demo.yaml", {"subjects": [1, 5]}))
     assert done.returncode != 0

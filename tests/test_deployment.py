@@ -20,9 +20,9 @@ import yaml
 from tiny_runs import TINY
 from workflow_runs import ROOT, copy_project, environment
 
-TRIALS = "results/subj01/trials.tsv"
-MODEL = "results/data/models/vdvae.tsv"
-GRAPH = "results/dag/rulegraph.svg"
+TRIALS = "results/demo/subj01/trials.tsv"
+MODEL = "results/demo/data/models/vdvae.tsv"
+GRAPH = "results/demo/dag/rulegraph.svg"
 DEPLOYED = """
 from snakemake.utils import min_version
 
@@ -104,6 +104,20 @@ def test_as_a_module_without_a_profile(deployed, clone):
     assert not (clone / "results").exists()
 
 
+def test_a_module_statement_says_where_results_and_logs_lie(deployed, clone):
+    folder = deployed(clone / "workflow/Snakefile")
+    snakefile = folder / "workflow/Snakefile"
+    places = '    pathvars:\n        results="found",\n        logs="found/said",\n'
+    before = "\n\nuse rule"
+    snakefile.write_text(snakefile.read_text().replace(before, f"{places}{before}"))
+    target = "found/subj01/trials.tsv"
+    # Of the full run files of results are asked for by their path too.
+    snakemake(folder, "-n", "found/data/manifest.tsv")
+    snakemake(folder, target, "--configfile", "config/demo.yaml", "small.yaml")
+    assert (folder / target).exists()
+    assert (folder / "found/said/trials/subj01.log").exists()
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A folder into which the library was installed, as ``pip install .`` does."""
@@ -157,6 +171,6 @@ def test_nothing_is_read_from_the_profile_for_slurm(tmp_path):
     project = copy_project(tmp_path / "project")
     shutil.rmtree(project / "profiles/slurm")
     os.unlink(project / "slurm")
-    target = "results/dag/plan.txt"
+    target = "results/demo/dag/plan.txt"
     snakemake(project, "--profile", "profiles/demo", target)
     assert "diffusion_images" in (project / target).read_text()

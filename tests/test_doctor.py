@@ -350,13 +350,16 @@ def test_table_names_all_that_is_missing(tmp_path):
     project = copy_project(tmp_path / "project")
     folder = "workflow/demo_models/stable-diffusion"
     shutil.rmtree(project / folder / "unet")
-    overlays = ("config/demo.yaml", {"nsd": {"source": "s3", "volumes": "whole"}})
+    overlays = (
+        "config/demo.yaml",
+        {"nsd": {"source": "s3", "volumes": "whole", "captions": "mine.npy"}},
+    )
     arguments = ("--profile", "profiles/demo", "--retries", "2", "doctor")
     done = snakemake(project, *arguments, overlays=overlays)
     assert done.returncode != 0
     assert done.stderr.count("before anything is queued") == 1
     assert "Traceback" not in done.stderr
-    log = (project / "logs/doctor.log").read_text()
+    log = (project / "logs/demo/doctor.log").read_text()
     for text in (done.stderr, log):
         for row in (
             r"NSD's terms +fail +nsd.terms_accepted: found False",

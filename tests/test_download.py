@@ -20,16 +20,18 @@ from workflow_runs import copy_project, snakemake, started
 
 FAULTS = Path(__file__).parent / "support/faults"
 SUBJECT = "subj01"
-MANIFEST = "results/data/manifest.tsv"
+MANIFEST = "results/demo/data/manifest.tsv"
 PART = 1 << 14
+# Where a simulation writes, and where what is fetched lies.
+SIMULATED_ROOT, ROOT = "resources/simulated/demo", "resources/nsd"
 MASK, NCSNR = layout.roi_key(SUBJECT), layout.ncsnr_key(SUBJECT)
 SESSION = layout.betas_key(SUBJECT, 1, extension="hdf5")
 RESULTS = [
-    f"results/{SUBJECT}/trials.tsv",
-    f"results/{SUBJECT}/betas/train.h5",
-    f"results/{SUBJECT}/betas/test.h5",
-    f"results/{SUBJECT}/stimuli/train.h5",
-    "results/stimuli/test.h5",
+    f"results/demo/{SUBJECT}/trials.tsv",
+    f"results/demo/{SUBJECT}/betas/train.h5",
+    f"results/demo/{SUBJECT}/betas/test.h5",
+    f"results/demo/{SUBJECT}/stimuli/train.h5",
+    "results/demo/stimuli/test.h5",
 ]
 SIMULATED = {
     "subjects": [1],
@@ -67,7 +69,7 @@ def simulated(tmp_path_factory):
 def server(simulated):
     """An S3 server that has this data set."""
     server = S3Server()
-    root = simulated / "resources/nsd"
+    root = simulated / SIMULATED_ROOT
     for folder in ("nsddata", "nsddata_betas", "nsddata_stimuli"):
         for path in (root / folder).rglob("*.*"):
             server.put(path.relative_to(root).as_posix(), path.read_bytes(), part_size=PART)
@@ -78,6 +80,11 @@ def server(simulated):
 @pytest.fixture
 def project(tmp_path):
     return copy_project(tmp_path / "project")
+
+
+def original(simulated, key):
+    """The bytes of a file that the simulation wrote."""
+    return (simulated / SIMULATED_ROOT / key).read_bytes()
 
 
 def assert_same(one, other, names=RESULTS):
@@ -93,12 +100,12 @@ def assert_same(one, other, names=RESULTS):
 
 def test_required_settings_alone_lead_to_the_tables_and_the_report(simulated):
     """Without categories and without networks, which are the schema's defaults."""
-    metrics = read_table(simulated / "results/tables/metrics.tsv")
+    metrics = read_table(simulated / "results/demo/tables/metrics.tsv")
     assert set(metrics["metric"]) == {"PixCorr", "SSIM"}
     assert {"vdvae", "shuffled-vdvae", "mean-image", "flat-grey"} <= set(metrics["system"])
     assert (metrics["n_images"] == SIMULATION["n_shared"]).all()
-    assert not list(simulated.glob("results/*/categories.tsv"))
-    assert "VDVAE (stage 1)" in (simulated / "results/report.html").read_text()
+    assert not list(simulated.glob("results/demo/*/categories.tsv"))
+    assert "VDVAE (stage 1)" in (simulated / "results/demo/report.html").read_text()
 
 
 def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, server, project):
@@ -110,11 +117,11 @@ def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, serve
         assert re.search(r"fetch, subj01 +ok +4 of 4 files; 0\.\d+ GB will travel", done.stderr)
         assert not (project / "resources").exists()
         proxy.faults.extend(["ok", "cut", "slowdown", "reset"])
-        done = run(project, *RESULTS, "results/data/manifest.tsv", config=config)
+        done = run(project, *RESULTS, "results/demo/data/manifest.tsv", config=config)
         assert done.returncode == 0, done.stderr
         assert_same(simulated, project)
         # Voxels are cut out: the volume is gone, its record is not, and nothing is fetched again.
-        root = project / "resources/nsd"
+        root = project / ROOT
         assert not (root / SESSION).exists()
         assert not (root / layout.STIMULI).exists()
         records = {record.source: record for record in read_manifest(project / MANIFEST)}
@@ -129,7 +136,7 @@ def test_downloaded_data_set_gives_what_the_simulated_one_gives(simulated, serve
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     done = run(project, "verify_data", config=config)
     assert done.returncode != 0
-    assert f"1 damaged files: resources/nsd/{MASK}" in done.stderr
+    assert f"1 damaged files: {ROOT}/{MASK}" in done.stderr
 
 
 def test_whole_stimulus_file_gives_the_same(simulated, server, project):
@@ -137,9 +144,8 @@ def test_whole_stimulus_file_gives_the_same(simulated, server, project):
     done = run(project, *RESULTS, config=config)
     assert done.returncode == 0, done.stderr
     assert_same(simulated, project)
-    root = "resources/nsd"
     for key in (SESSION, layout.STIMULI):
-        assert (project / root / key).read_bytes() == (simulated / root / key).read_bytes()
+        assert (project / ROOT / key).read_bytes() == original(simulated, key)
 
 
 def test_voxels_by_ranges_give_the_same(simulated, server, project):
@@ -152,7 +158,7 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
     assert done.returncode == 0, done.stderr
     assert "whole volume" not in done.stderr
     assert_same(simulated, project, betas)
-    (voxels,) = (project / f"results/{SUBJECT}/betas/sessions").glob("*.h5")
+    (voxels,) = (project / f"results/demo/{SUBJECT}/betas/sessions").glob("*.h5")
     (record,) = read_manifest(f"{voxels}.record.tsv")
     assert record.source == f"s3://{BUCKET}/{SESSION}"
     assert project / record.file == voxels
@@ -162,7 +168,7 @@ def test_voxels_by_ranges_give_the_same(simulated, server, project):
 
 
 def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project):
-    root = simulated / "resources/nsd"
+    root = simulated / SIMULATED_ROOT
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     here = {"source": "local", "root": str(root), "sessions": [1], "format": "hdf5"}
     config = {**SIMULATED, "nsd": here}
@@ -173,8 +179,8 @@ def test_copy_that_is_there_already_is_used_and_left_as_it_is(simulated, project
 
 
 def test_killed_run_goes_on_where_it_was(simulated, server, project):
-    target = f"resources/nsd/{layout.STIMULI}"
-    whole = (simulated / target).read_bytes()
+    target = f"{ROOT}/{layout.STIMULI}"
+    whole = original(simulated, layout.STIMULI)
     path = project / target
     journal = path.with_name(f".partial-{path.name}.journal")
     with FaultProxy(server.port, rate=len(whole) / 10) as proxy:
@@ -200,7 +206,7 @@ def stopped_at(project, proxy, fault):
     """A run that fetches a volume, and has come to a fault; what it fetches."""
     config = remote(proxy.url)
     config["nsd"]["keep_raw"] = True
-    target = f"resources/nsd/{SESSION}"
+    target = f"{ROOT}/{SESSION}"
     (project / "fault.txt").write_text(f"{fault} {target}")
     overlays = ("config/demo.yaml", config)
     process = started(project, *PROFILE, target, overlays=overlays, PYTHONPATH=str(FAULTS))
@@ -223,7 +229,7 @@ def assert_nothing_is_fetched_again(simulated, project, proxy, config, target):
     assert "1 of 1 steps (100%) done" in done.stderr
     assert proxy.gets == 0
     path = project / target
-    assert path.read_bytes() == (simulated / target).read_bytes()
+    assert path.read_bytes() == original(simulated, SESSION)
     assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.record.tsv"}
 
 
@@ -277,7 +283,7 @@ def test_lasting_faults_fail_at_once_with_key_and_remedy(server, project, answer
         config["nsd"]["s3"]["endpoint"] = proxy.url
         version = nsd.get("betas", "betas_fithrf_GLMdenoise_RR")
         key = layout.betas_key(SUBJECT, 1, version, extension="hdf5")
-        done = run(project, f"resources/nsd/{key}", config=config)
+        done = run(project, f"{ROOT}/{key}", config=config)
         requests = len(proxy.headers)
     assert done.returncode != 0
     assert f"/{key}: found" in done.stderr

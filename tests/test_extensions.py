@@ -135,12 +135,12 @@ def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
 
 def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_report(extended):
     project, _ = extended
-    metrics = pd.read_csv(project / "results/tables/metrics.tsv", sep="\t")
+    metrics = pd.read_csv(project / "results/demo/tables/metrics.tsv", sep="\t")
     assert {SYSTEM, f"shuffled-{SYSTEM}"} <= set(metrics["system"])
-    contrasts = pd.read_csv(project / "results/tables/contrasts.tsv", sep="\t")
+    contrasts = pd.read_csv(project / "results/demo/tables/contrasts.tsv", sep="\t")
     assert set(contrasts["contrast"]) == {"Stable - Tinted Diffusion (DDIM)"}
-    assert "Tinted Diffusion, DDIM" in (project / "results/report.html").read_text()
-    folder = project / "results/subj01/reconstructions"
+    assert "Tinted Diffusion, DDIM" in (project / "results/demo/report.html").read_text()
+    folder = project / "results/demo/subj01/reconstructions"
     with h5py.File(folder / f"{SYSTEM}.h5") as tinted, h5py.File(folder / "sd-ddim.h5") as plain:
         assert tinted.attrs["system"] == SYSTEM
         assert tinted["images"].shape == plain["images"].shape
@@ -149,7 +149,7 @@ def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_repor
 
 def test_metrics_of_a_user_reach_the_tables_and_the_report(extended):
     project, _ = extended
-    metrics = pd.read_csv(project / "results/tables/metrics.tsv", sep="\t")
+    metrics = pd.read_csv(project / "results/demo/tables/metrics.tsv", sep="\t")
     means = metrics.query("subject == 'subj01'").pivot(
         index="system", columns="metric", values="mean"
     )
@@ -160,7 +160,7 @@ def test_metrics_of_a_user_reach_the_tables_and_the_report(extended):
     # A constant picture has no features to correlate: it counts as a miss.
     assert means.loc["flat-grey", "toy network"] == 1
     for page in ("tables/metrics.md", "report.html"):
-        text = (project / "results" / page).read_text()
+        text = (project / "results/demo" / page).read_text()
         assert all(f"{name} ↓" in text for name in METRICS), page
 
 

@@ -11,7 +11,7 @@ from workflow_runs import copy_project
 
 # Made from test images or about to be: the only files through which they could leak. Captions are
 # in one file for all images, so what is made of those of the test images is told by its path.
-TEST_STIMULI = "results/stimuli/test.h5"
+TEST_STIMULI = "results/demo/stimuli/test.h5"
 ORACLE = "oracle-"
 SYSTEMS = set(registry().systems)
 RESCALED = ", rescaled by the test set"
@@ -107,12 +107,12 @@ def test_oracles_are_made_of_true_latents_alone(project):
     oracles = [
         path for job in jobs for path in job.outputs if path.endswith(".h5") and ORACLE in path
     ]
-    assert "results/subj01/reconstructions/oracle-vd-ddpm.h5" in oracles
+    assert "results/demo/subj01/reconstructions/oracle-vd-ddpm.h5" in oracles
     for path in oracles:
         assert not any("/predictions/" in found for found in ancestors(jobs, path)), path
 
 
-@pytest.mark.parametrize("leak", [TEST_STIMULI, "results/{subject}/oracle-latents/sd-text.h5"])
+@pytest.mark.parametrize("leak", [TEST_STIMULI, "results/demo/{subject}/oracle-latents/sd-text.h5"])
 def test_a_leaky_workflow_is_found(tmp_path, leak):
     project = copy_project(tmp_path / "project")
     rules = project / "workflow/rules/stage2.smk"
@@ -121,5 +121,5 @@ def test_a_leaky_workflow_is_found(tmp_path, leak):
     assert leaky != text
     rules.write_text(leaky)
     found = leaks(planned_jobs(project, ["config/demo.yaml"]))
-    assert "results/subj01/reconstructions/sd-ddpm.h5" in found
-    assert "results/subj01/reconstructions/vdvae.h5" not in found
+    assert "results/demo/subj01/reconstructions/sd-ddpm.h5" in found
+    assert "results/demo/subj01/reconstructions/vdvae.h5" not in found

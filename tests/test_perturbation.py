@@ -35,18 +35,19 @@ SMALL = {
     "evaluation": {"holdout": ["vdvae"], "held_out": [0]},
 }
 SESSIONS = (1, 2)
-NSD = Path("resources/nsd")
-CAPTIONS = NSD / "captions/captions.npy"
+NSD = Path("resources/simulated/demo")
+RESULTS = "results/demo"
+CAPTIONS = NSD / "captions.npy"
 
-SYSTEMS = [f"results/subj01/reconstructions/{system}.h5" for system in SMALL["systems"]]
+SYSTEMS = [f"{RESULTS}/subj01/reconstructions/{system}.h5" for system in SMALL["systems"]]
 # All that is trained: every feature space, and without some clusters of captions.
 TRAINED = [
-    *(f"results/subj01/weights/{name}.scores.tsv" for name in ("vdvae", "vd-text", "vd-vision")),
-    "results/subj01-holdout/weights/vdvae.scores.tsv",
-    "results/subj01/reconstructions/mean-image.h5",
+    *(f"{RESULTS}/subj01/weights/{name}.scores.tsv" for name in ("vdvae", "vd-text", "vd-vision")),
+    f"{RESULTS}/subj01-holdout/weights/vdvae.scores.tsv",
+    f"{RESULTS}/subj01/reconstructions/mean-image.h5",
 ]
 # What shows that test pictures and captions are others.
-SEEN = ["results/stimuli/test.h5", "results/subj01/oracle-latents/vd-text.h5"]
+SEEN = [f"{RESULTS}/stimuli/test.h5", f"{RESULTS}/subj01/oracle-latents/vd-text.h5"]
 # What may change with the test data: they themselves, and what is made to be compared with them.
 OF_TEST_DATA = {
     *(f"subj01/betas/sessions/{session:02d}.h5" for session in SESSIONS),
@@ -128,13 +129,13 @@ def replace_test_data(project):
 
 def changed_files(before, after):
     """The results of a later run that are not, to the byte, among those of an earlier one."""
-    paths = [path for path in (after / "results").rglob("*") if path.is_file()]
-    names = {path: str(path.relative_to(after / "results")) for path in paths}
+    paths = [path for path in (after / RESULTS).rglob("*") if path.is_file()]
+    names = {path: str(path.relative_to(after / RESULTS)) for path in paths}
     return {
         name
         for path, name in names.items()
         if not name.startswith("data/")  # records of the models, with the time of their check
-        and (before / "results" / name).read_bytes() != path.read_bytes()
+        and (before / RESULTS / name).read_bytes() != path.read_bytes()
     }
 
 
@@ -179,7 +180,7 @@ def test_leaks_are_found(project, tmp_path):
     replace_test_data(other)
     leaking = {leak[-1] for leak in LEAKS}
     for copy in (leaky, other):
-        run(copy, *(f"results/{name}" for name in leaking))
+        run(copy, *(f"{RESULTS}/{name}" for name in leaking))
     assert leaking <= changed_files(leaky, other)
 
 
@@ -188,7 +189,7 @@ def test_a_reconstruction_is_the_same_with_other_responses_to_another_image(
     project, one_image, system
 ):
     other, image = one_image
-    path = f"results/subj01/reconstructions/{system}.h5"
+    path = f"{RESULTS}/subj01/reconstructions/{system}.h5"
     assert changed_images(project / path, other / path, "images") == [image]
 
 
@@ -196,6 +197,6 @@ def test_rescaling_by_the_test_set_is_found(project, one_image, tmp_path):
     """As published, all images depend on each other; titles say so. It shows the proof can fail."""
     predictions = [tmp_path / "before.h5", tmp_path / "after.h5"]
     for folder, output in zip((project, one_image[0]), predictions, strict=True):
-        subject = folder / "results/subj01"
+        subject = folder / f"{RESULTS}/subj01"
         predict(subject / "weights/vdvae.h5", subject / "betas/test.h5", output, rescale="test")
     assert changed_images(*predictions, "latents") == images_tested(project).tolist()

@@ -20,7 +20,7 @@ from workflow_runs import ROOT, started_jobs
 LIBRARY = "workflow/scripts/nsdrecon"
 NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
 ANOTHER = {**NETWORKS[0], "name": "CLIP (another)"}
-NETWORK_CHECK = "results/data/models/networks.tsv"
+NETWORK_CHECK = "results/demo/data/models/networks.tsv"
 VDVAE = "workflow/demo_models/vdvae/vdvae.th"
 # Drawn or printed from the whole configuration, so any setting reruns them; cheap, and on no node.
 ABOUT_THE_RUN = {"dag", "usage", "report"}
@@ -127,7 +127,7 @@ CHANGES = [
             "workflow/scripts/weights.py": "",
             f"{LIBRARY}/store.py": "",
             "config/config.yaml": "",
-            "results/subj01/betas/train.h5": "",
+            "results/demo/subj01/betas/train.h5": "",
         },
     ),
     Change(

@@ -97,7 +97,7 @@ def test_nothing_half_written_is_left(records, project):
 
 
 def test_every_job_has_a_log_of_its_own(records, project):
-    logs = {path.stem for path in (project / "logs/slurm").rglob("*.log")}
+    logs = {path.stem for path in (project / "logs/_slurm").rglob("*.log")}
     assert {record.job for record in records} <= logs
 
 
@@ -105,7 +105,7 @@ def test_shards_share_the_gpus(cluster, tiny, tmp_path):
     """Four shards of one stage ran at one moment, each with one of the four GPUs for itself."""
     project = tmp_path / "project"
     shutil.copytree(tiny, project, symlinks=True)
-    target = "results/subj01/latents/vdvae/train.h5"
+    target = "results/demo/subj01/latents/vdvae/train.h5"
     on_cluster(
         project,
         *(target, "--set-threads", "vdvae_latents=1"),

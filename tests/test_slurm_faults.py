@@ -20,11 +20,11 @@ from tiny_runs import OVERLAYS
 from workflow_runs import environment, snakemake_command
 
 FAULTS = Path(__file__).parent / "support/faults"
-FIRST, LAST = "results/subj01/betas/test.h5", "results/subj01/betas/train.h5"
-SESSION = "results/subj01/betas/sessions/02.h5"
+FIRST, LAST = "results/demo/subj01/betas/test.h5", "results/demo/subj01/betas/train.h5"
+SESSION = "results/demo/subj01/betas/sessions/02.h5"
 # Temporary: removed when its voxels were cut out, so it is made again for the session.
 VOLUME = (
-    "resources/nsd/nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/"
+    "resources/simulated/demo/nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/"
     "betas_session02.nii.gz"
 )
 OPTIONS = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")

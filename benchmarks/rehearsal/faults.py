@@ -19,7 +19,7 @@ from nsdrecon import layout
 
 # A run that has not stopped by then counts as one that would spend hours.
 MOST_SECONDS = 1800
-SESSION = f"results/{SUBJECT}/betas/sessions/01.h5"
+SESSION = f"results/nsd/{SUBJECT}/betas/sessions/01.h5"
 MISSING = layout.betas_key(SUBJECT, 2, extension="hdf5")
 
 
@@ -105,25 +105,25 @@ def exchange_mask(nsd: Path) -> dict[str, Path]:
 FAULTS = (
     Fault(
         "truncated VDVAE",
-        "results/data/models/vdvae.tsv",
+        "results/nsd/data/models/vdvae.tsv",
         ("vdvae.th", "expected a complete state dict"),
         truncate("vdvae/vdvae.th"),
     ),
     Fault(
         "truncated U-Net of Stable Diffusion",
-        "results/data/models/stable_diffusion.tsv",
+        "results/nsd/data/models/stable_diffusion.tsv",
         ("stable-diffusion/unet", "expected a UNet2DConditionModel"),
         truncate("stable-diffusion/unet/diffusion_pytorch_model.safetensors"),
     ),
     Fault(
         "AlexNet's file in place of the VDVAE's",
-        "results/data/models/vdvae.tsv",
+        "results/nsd/data/models/vdvae.tsv",
         ("vdvae.th", "expected the 2482 tensors of the configured VDVAE"),
         swap("vdvae/vdvae.th", "alexnet/alexnet.pth"),
     ),
     Fault(
         "the two U-Nets of Versatile Diffusion swapped",
-        "results/data/models/versatile_diffusion.tsv",
+        "results/nsd/data/models/versatile_diffusion.tsv",
         (
             "versatile-diffusion/image_unet",
             "expected the weights of UNet2DConditionModel",
@@ -135,13 +135,13 @@ FAULTS = (
     ),
     Fault(
         "a CLIP of another size",
-        "results/data/models/networks.tsv",
+        "results/nsd/data/models/networks.tsv",
         ("clip", "expected 1024: ViT-L/14"),
         shrink_clip,
     ),
     Fault(
         "a supervised ResNet-50 as SwAV",
-        "results/data/models/networks.tsv",
+        "results/nsd/data/models/networks.tsv",
         ("swav.pth.tar", "an unknown weight fc."),
         put_supervised_resnet,
     ),

@@ -29,10 +29,11 @@ SIMULATION = {
     "n_unique": 40,
 }
 MINIMAL = {
+    "run": {"name": "demo"},
     "subjects": [1],
     "systems": ["vdvae"],
     "shards": 1,
-    "nsd": {"source": "simulated", "captions": "resources/nsd/captions/captions.npy"},
+    "nsd": {"source": "simulated"},
     "simulation": SIMULATION,
     "models": {"vdvae": {"checkpoint": "vdvae.th", **VDVAE}},
     "regression": {"alpha": {"vdvae": 1000}},

@@ -6,9 +6,9 @@ rule trials:
     input:
         design=DATA.design,
     output:
-        "results/{subject}/trials.tsv",
+        "<results>/{subject}/trials.tsv",
     log:
-        "logs/trials/{subject}.log",
+        "<logs>/trials/{subject}.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -23,18 +23,18 @@ rule average_betas:
     """Mean response of each image over its repeats, for both splits."""
     input:
         sessions=lambda wildcards: expand(
-            "results/{subject}/betas/sessions/{session}.h5",
+            "<results>/{subject}/betas/sessions/{session}.h5",
             subject=wildcards.subject,
             session=sessions(wildcards),
         ),
-        trials="results/{subject}/trials.tsv",
+        trials="<results>/{subject}/trials.tsv",
     output:
-        train="results/{subject}/betas/train.h5",
-        test="results/{subject}/betas/test.h5",
+        train="<results>/{subject}/betas/train.h5",
+        test="<results>/{subject}/betas/test.h5",
     log:
-        "logs/average_betas/{subject}.log",
+        "<logs>/average_betas/{subject}.log",
     benchmark:
-        "results/benchmarks/average_betas/{subject}.tsv"
+        "<benchmarks>/average_betas/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

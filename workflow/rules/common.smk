@@ -70,9 +70,7 @@ def untracked(value):
 def system_shards(wildcards):
     """The shards of a system's images."""
     stage1 = REGISTRY.backbone(wildcards.system) is None
-    folder = (
-        f"results/{wildcards.subject}{wildcards.variant}/reconstructions/{wildcards.system}/shards"
-    )
+    folder = f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{wildcards.system}/shards"
     return [f"{folder}/{shard}.h5" for shard in ([WHOLE] if stage1 else SHARDS)]
 
 
@@ -84,7 +82,7 @@ def sessions(wildcards):
 def trained_weights(wildcards):
     """The weights that decode a variant: fewer repeats of the test images need no other training."""
     variant = "" if wildcards.variant.startswith("-repeats") else wildcards.variant
-    return f"results/{wildcards.subject}{variant}/weights/{wildcards.feature}.h5"
+    return f"<results>/{wildcards.subject}{variant}/weights/{wildcards.feature}.h5"
 
 
 def parts(wildcards):
@@ -97,8 +95,8 @@ def parts(wildcards):
 def seen_images(wildcards):
     """Where the images lie whose latents are extracted: a subject's own, or everybody's test set."""
     if wildcards.latents == "oracle-latents":
-        return "results/stimuli/test.h5"
-    return f"results/{wildcards.subject}/stimuli/train.h5"
+        return "<results>/stimuli/test.h5"
+    return f"<results>/{wildcards.subject}/stimuli/train.h5"
 
 
 def seen_split(wildcards):
@@ -112,7 +110,7 @@ def decoded(feature):
     def path(wildcards):
         oracle = wildcards.system.startswith(ORACLE)
         folder = "oracle-latents" if oracle else "predictions"
-        return f"results/{wildcards.subject}{wildcards.variant}/{folder}/{feature}.h5"
+        return f"<results>/{wildcards.subject}{wildcards.variant}/{folder}/{feature}.h5"
 
     return path
 
@@ -120,7 +118,7 @@ def decoded(feature):
 def stage1_images(wildcards):
     """What a diffusion system starts from: the VDVAE's images, or those of the VDVAE's oracle."""
     oracle = ORACLE if wildcards.system.startswith(ORACLE) else ""
-    return f"results/{wildcards.subject}{wildcards.variant}/reconstructions/{oracle}{STAGE1}.h5"
+    return f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{oracle}{STAGE1}.h5"
 
 
 def feature(wildcards):
@@ -167,7 +165,7 @@ def categories(wildcards):
     An input that is left out is None to a script; one that is an empty list is not.
     """
     wanted = config["evaluation"]["categories"] is not None
-    return {"categories": f"results/{wildcards.subject}/categories.tsv"} if wanted else {}
+    return {"categories": f"<results>/{wildcards.subject}/categories.tsv"} if wanted else {}
 
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.

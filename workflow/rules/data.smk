@@ -8,7 +8,7 @@ rule download_weights:
         # It has the checksum of the first download.
         record=update("resources/models/{model}/{file}.record.tsv"),
     log:
-        "logs/download_weights/{model}_{file}.log",
+        "<logs>/download_weights/{model}_{file}.log",
     wildcard_constraints:
         model=r"[a-z0-9-]+",
         file=r"[^/]+\.(th|pt|pth|pth\.tar|zip)",
@@ -28,7 +28,7 @@ rule download_repository:
     output:
         "resources/models/{model}/downloaded.tsv",
     log:
-        "logs/download_repository/{model}.log",
+        "<logs>/download_repository/{model}.log",
     wildcard_constraints:
         model=r"[a-z0-9-]+",
     localrule: True
@@ -43,7 +43,7 @@ rule download_repository:
 rule doctor:
     """Whether a run has all it needs, before anything is queued (a target to ask for)."""
     log:
-        "logs/doctor.log",
+        "<logs>/doctor.log",
     # Asked again it would find the same.
     retries: 0
     localrule: True
@@ -69,12 +69,12 @@ rule manifest:
     """Every file that came from outside, with its checksum and its source."""
     input:
         records=lambda wildcards: records(MODELS, DATA),
-        models=lambda wildcards: [f"results/data/models/{m}.record.tsv" for m in MODELS.names],
+        models=lambda wildcards: [f"<results>/data/models/{m}.record.tsv" for m in MODELS.names],
         captions=lambda wildcards: DATA.own_captions,
     output:
-        "results/data/manifest.tsv",
+        "<results>/data/manifest.tsv",
     log:
-        "logs/manifest.log",
+        "<logs>/manifest.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -87,9 +87,9 @@ rule manifest:
 rule verify_data:
     """Read every file of the manifest again and name what is damaged (a target to ask for)."""
     input:
-        "results/data/manifest.tsv",
+        "<results>/data/manifest.tsv",
     log:
-        "logs/verify_data.log",
+        "<logs>/verify_data.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

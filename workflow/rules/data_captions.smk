@@ -9,7 +9,7 @@ rule coco_captions:
     output:
         COCO_CAPTIONS,
     log:
-        "logs/coco_captions.log",
+        "<logs>/coco_captions.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

@@ -12,7 +12,7 @@ rule download_nsd:
         file=update(DATA.path("{key}")),
         record=DATA.path("{key}.record.tsv"),
     log:
-        "logs/download_nsd/{key}.log",
+        "<logs>/download_nsd/{key}.log",
     wildcard_constraints:
         key=r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
     localrule: True

@@ -4,12 +4,12 @@
 rule download_train_stimuli:
     """The images that a subject saw in the training split, out of the remote file."""
     input:
-        trials="results/{subject}/trials.tsv",
+        trials="<results>/{subject}/trials.tsv",
     output:
-        file=update("results/{subject}/stimuli/train.h5"),
-        record="results/{subject}/stimuli/train.h5.record.tsv",
+        file=update("<results>/{subject}/stimuli/train.h5"),
+        record="<results>/{subject}/stimuli/train.h5.record.tsv",
     log:
-        "logs/download_train_stimuli/{subject}.log",
+        "<logs>/download_train_stimuli/{subject}.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -26,10 +26,10 @@ rule download_shared_stimuli:
     input:
         design=DATA.design,
     output:
-        file=update("results/stimuli/test.h5"),
-        record="results/stimuli/test.h5.record.tsv",
+        file=update("<results>/stimuli/test.h5"),
+        record="<results>/stimuli/test.h5.record.tsv",
     log:
-        "logs/download_shared_stimuli.log",
+        "<logs>/download_shared_stimuli.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

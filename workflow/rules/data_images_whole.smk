@@ -5,13 +5,13 @@ rule train_stimuli:
     """The images that a subject saw in the training split."""
     input:
         stimuli=DATA.stimuli,
-        trials="results/{subject}/trials.tsv",
+        trials="<results>/{subject}/trials.tsv",
     output:
-        "results/{subject}/stimuli/train.h5",
+        "<results>/{subject}/stimuli/train.h5",
     log:
-        "logs/train_stimuli/{subject}.log",
+        "<logs>/train_stimuli/{subject}.log",
     benchmark:
-        "results/benchmarks/train_stimuli/{subject}.tsv"
+        "<benchmarks>/train_stimuli/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -29,11 +29,11 @@ rule shared_stimuli:
         stimuli=DATA.stimuli,
         design=DATA.design,
     output:
-        "results/stimuli/test.h5",
+        "<results>/stimuli/test.h5",
     log:
-        "logs/shared_stimuli.log",
+        "<logs>/shared_stimuli.log",
     benchmark:
-        "results/benchmarks/shared_stimuli.tsv"
+        "<benchmarks>/shared_stimuli.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -6,11 +6,11 @@ rule simulate_experiment:
     output:
         nsd=[DATA.design, DATA.stimulus_table, DATA.stimuli],
         captions=DATA.captions,
-        features="resources/simulation/features.h5",
+        features=DATA.simulated_features,
     log:
-        "logs/simulate_experiment.log",
+        "<logs>/simulate_experiment.log",
     benchmark:
-        "results/benchmarks/simulate_experiment.tsv"
+        "<benchmarks>/simulate_experiment.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -18,7 +18,8 @@ rule simulate_experiment:
         runtime=scaled(10),
     params:
         code=code("simulate_experiment"),
-        cfg=settings("nsd.root", "simulation"),
+        cfg=settings("simulation"),
+        root=DATA.root,
     script:
         "../scripts/simulate_experiment.py"
 
@@ -26,14 +27,14 @@ rule simulate_experiment:
 rule simulate_subject:
     """ROI volumes and noise ceiling of a simulated subject."""
     input:
-        features="resources/simulation/features.h5",
+        features=DATA.simulated_features,
     output:
         mask=DATA.mask("{subject}"),
         ncsnr=DATA.ncsnr("{subject}"),
     log:
-        "logs/simulate_subject/{subject}.log",
+        "<logs>/simulate_subject/{subject}.log",
     benchmark:
-        "results/benchmarks/simulate_subject/{subject}.tsv"
+        "<benchmarks>/simulate_subject/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -41,7 +42,8 @@ rule simulate_subject:
         runtime=scaled(10),
     params:
         code=code("simulate_subject"),
-        cfg=settings("nsd.betas", "nsd.root", "nsd.space", "simulation"),
+        cfg=settings("nsd.betas", "nsd.space", "simulation"),
+        root=DATA.root,
     script:
         "../scripts/simulate_subject.py"
 
@@ -49,13 +51,13 @@ rule simulate_subject:
 rule simulate_session:
     """Betas of one session of a simulated subject."""
     input:
-        features="resources/simulation/features.h5",
+        features=DATA.simulated_features,
     output:
         raw(DATA.betas("{subject}", "{session}")),
     log:
-        "logs/simulate_session/{subject}_{session}.log",
+        "<logs>/simulate_session/{subject}_{session}.log",
     benchmark:
-        "results/benchmarks/simulate_session/{subject}_{session}.tsv"
+        "<benchmarks>/simulate_session/{subject}_{session}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -63,6 +65,7 @@ rule simulate_session:
         runtime=scaled(10),
     params:
         code=code("simulate_session"),
-        cfg=settings("nsd.betas", "nsd.format", "nsd.root", "nsd.space", "simulation"),
+        cfg=settings("nsd.betas", "nsd.format", "nsd.space", "simulation"),
+        root=DATA.root,
     script:
         "../scripts/simulate_session.py"

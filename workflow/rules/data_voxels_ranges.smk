@@ -7,10 +7,10 @@ rule download_session_betas:
         mask=DATA.mask("{subject}"),
         design=DATA.design,
     output:
-        file="results/{subject}/betas/sessions/{session}.h5",
-        record="results/{subject}/betas/sessions/{session}.h5.record.tsv",
+        file="<results>/{subject}/betas/sessions/{session}.h5",
+        record="<results>/{subject}/betas/sessions/{session}.h5.record.tsv",
     log:
-        "logs/download_session_betas/{subject}_{session}.log",
+        "<logs>/download_session_betas/{subject}_{session}.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

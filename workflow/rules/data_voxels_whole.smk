@@ -9,11 +9,11 @@ rule session_betas:
         # Not the table of all trials: with another session added, this one is not read again.
         design=DATA.design,
     output:
-        "results/{subject}/betas/sessions/{session}.h5",
+        "<results>/{subject}/betas/sessions/{session}.h5",
     log:
-        "logs/session_betas/{subject}_{session}.log",
+        "<logs>/session_betas/{subject}_{session}.log",
     benchmark:
-        "results/benchmarks/session_betas/{subject}_{session}.tsv"
+        "<benchmarks>/session_betas/{subject}_{session}.tsv"
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

@@ -13,15 +13,15 @@ REPEATS = list(range(1, MAX_REPEATS + 1))
 rule floors:
     """Floors that need no decoder: mean image, flat grey, random and nearest training image."""
     input:
-        stimuli="results/{subject}/stimuli/train.h5",
-        train="results/{subject}/betas/train.h5",
-        test="results/{subject}/betas/test.h5",
+        stimuli="<results>/{subject}/stimuli/train.h5",
+        train="<results>/{subject}/betas/train.h5",
+        test="<results>/{subject}/betas/test.h5",
     output:
-        expand("results/{{subject}}/reconstructions/{floor}.h5", floor=FLOORS),
+        expand("<results>/{{subject}}/reconstructions/{floor}.h5", floor=FLOORS),
     log:
-        "logs/floors/{subject}.log",
+        "<logs>/floors/{subject}.log",
     benchmark:
-        "results/benchmarks/floors/{subject}.tsv"
+        "<benchmarks>/floors/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
@@ -38,14 +38,14 @@ rule floors:
 rule categories:
     """Clusters of captions: those of the training images, and which of them a test image is in."""
     input:
-        train=f"results/{{subject}}/latents/{RUN.captions}/train.h5",
-        test=f"results/{{subject}}/oracle-latents/{RUN.captions}.h5",
+        train=f"<results>/{{subject}}/latents/{RUN.captions}/train.h5",
+        test=f"<results>/{{subject}}/oracle-latents/{RUN.captions}.h5",
     output:
-        "results/{subject}/categories.tsv",
+        "<results>/{subject}/categories.tsv",
     log:
-        "logs/categories/{subject}.log",
+        "<logs>/categories/{subject}.log",
     benchmark:
-        "results/benchmarks/categories/{subject}.tsv"
+        "<benchmarks>/categories/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
@@ -63,18 +63,18 @@ rule evaluation:
     """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
     input:
         unpack(categories),
-        reconstructions="results/{subject}{variant}/reconstructions/{system}.h5",
-        stimuli="results/stimuli/test.h5",
-        responses="results/{subject}{variant}/betas/test.h5",
+        reconstructions="<results>/{subject}{variant}/reconstructions/{system}.h5",
+        stimuli="<results>/stimuli/test.h5",
+        responses="<results>/{subject}{variant}/betas/test.h5",
         networks=MODELS.files("networks"),
-        checked=["results/data/models/networks.tsv"] if RUN.networks else [],
+        checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
-        scores="results/{subject}{variant}/evaluation/{system}.tsv",
-        shuffled="results/{subject}{variant}/evaluation/shuffled-{system}.tsv",
+        scores="<results>/{subject}{variant}/evaluation/{system}.tsv",
+        shuffled="<results>/{subject}{variant}/evaluation/shuffled-{system}.tsv",
     log:
-        "logs/evaluation/{subject}{variant}_{system}.log",
+        "<logs>/evaluation/{subject}{variant}_{system}.log",
     benchmark:
-        "results/benchmarks/evaluation/{subject}{variant}_{system}.tsv"
+        "<benchmarks>/evaluation/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
         system="|".join([*SYSTEMS, *ORACLES]),
     conda:
@@ -97,16 +97,16 @@ rule floors_evaluation:
     input:
         unpack(categories),
         reconstructions=rules.floors.output,
-        stimuli="results/stimuli/test.h5",
-        responses="results/{subject}/betas/test.h5",
+        stimuli="<results>/stimuli/test.h5",
+        responses="<results>/{subject}/betas/test.h5",
         networks=MODELS.files("networks"),
-        checked=["results/data/models/networks.tsv"] if RUN.networks else [],
+        checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
-        expand("results/{{subject}}/evaluation/{floor}.tsv", floor=FLOORS),
+        expand("<results>/{{subject}}/evaluation/{floor}.tsv", floor=FLOORS),
     log:
-        "logs/floors_evaluation/{subject}.log",
+        "<logs>/floors_evaluation/{subject}.log",
     benchmark:
-        "results/benchmarks/floors_evaluation/{subject}.tsv"
+        "<benchmarks>/floors_evaluation/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -126,22 +126,22 @@ rule metrics:
     """Means, intervals, contrasts and retrieval curves, per subject and pooled; the paper's table."""
     input:
         scores=expand(
-            "results/{subject}/evaluation/{system}.tsv",
+            "<results>/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
             system=[*RUN.titles, *RUN.floor_titles, *RUN.oracle_titles],
         ),
-        responses=expand("results/{subject}/betas/test.h5", subject=SUBJECTS),
+        responses=expand("<results>/{subject}/betas/test.h5", subject=SUBJECTS),
     output:
-        long="results/tables/metrics.tsv",
-        markdown="results/tables/metrics.md",
-        latex="results/tables/metrics.tex",
-        contrasts="results/tables/contrasts.tsv",
-        retrieval="results/tables/retrieval.tsv",
-        published="results/tables/published.tsv",
+        long="<results>/tables/metrics.tsv",
+        markdown="<results>/tables/metrics.md",
+        latex="<results>/tables/metrics.tex",
+        contrasts="<results>/tables/contrasts.tsv",
+        retrieval="<results>/tables/retrieval.tsv",
+        published="<results>/tables/published.tsv",
     log:
-        "logs/metrics.log",
+        "<logs>/metrics.log",
     benchmark:
-        "results/benchmarks/metrics.tsv"
+        "<benchmarks>/metrics.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 2
@@ -165,12 +165,12 @@ rule sample_agreement:
     """How much the samples of one image agree with each other, without the ground truth."""
     input:
         expand(
-            "results/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=RUN.several
+            "<results>/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=RUN.several
         ),
     output:
-        "results/tables/samples.tsv",
+        "<results>/tables/samples.tsv",
     log:
-        "logs/sample_agreement.log",
+        "<logs>/sample_agreement.log",
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -187,13 +187,13 @@ rule sample_agreement:
 rule repeats_betas:
     """Test responses averaged over the first repeats alone, of the images that have all repeats."""
     input:
-        "results/{subject}/betas/test.h5",
+        "<results>/{subject}/betas/test.h5",
     output:
-        "results/{subject}-repeats{n}/betas/test.h5",
+        "<results>/{subject}-repeats{n}/betas/test.h5",
     log:
-        "logs/repeats_betas/{subject}_{n}.log",
+        "<logs>/repeats_betas/{subject}_{n}.log",
     benchmark:
-        "results/benchmarks/repeats_betas/{subject}_{n}.tsv"
+        "<benchmarks>/repeats_betas/{subject}_{n}.tsv"
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -211,19 +211,19 @@ rule repeats:
     """Scores against the number of repeats averaged."""
     input:
         scores=expand(
-            "results/{subject}-repeats{n}/evaluation/{system}.tsv",
+            "<results>/{subject}-repeats{n}/evaluation/{system}.tsv",
             n=REPEATS,
             subject=SUBJECTS,
             system=RUN.repeats,
         ),
     output:
-        table="results/tables/repeats.tsv",
-        figure="results/figures/repeats.png",
-        caption="results/figures/captions/repeats.txt",
+        table="<results>/tables/repeats.tsv",
+        figure="<results>/figures/repeats.png",
+        caption="<results>/figures/captions/repeats.txt",
     log:
-        "logs/repeats.log",
+        "<logs>/repeats.log",
     benchmark:
-        "results/benchmarks/repeats.tsv"
+        "<benchmarks>/repeats.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -242,25 +242,25 @@ rule repeats:
 rule holdout_training:
     """Training responses and latents without the clusters of captions that are left out."""
     input:
-        captions=f"results/{{subject}}/latents/{RUN.captions}/train.h5",
-        train="results/{subject}/betas/train.h5",
-        test="results/{subject}/betas/test.h5",
+        captions=f"<results>/{{subject}}/latents/{RUN.captions}/train.h5",
+        train="<results>/{subject}/betas/train.h5",
+        test="<results>/{subject}/betas/test.h5",
         latents=expand(
-            "results/{{subject}}/latents/{feature}/train.h5", feature=RUN.holdout_features
+            "<results>/{{subject}}/latents/{feature}/train.h5", feature=RUN.holdout_features
         ),
     output:
-        train="results/{subject}-holdout/betas/train.h5",
-        test="results/{subject}-holdout/betas/test.h5",
+        train="<results>/{subject}-holdout/betas/train.h5",
+        test="<results>/{subject}-holdout/betas/test.h5",
         latents=temp(
             expand(
-                "results/{{subject}}-holdout/latents/{feature}/train.h5",
+                "<results>/{{subject}}-holdout/latents/{feature}/train.h5",
                 feature=RUN.holdout_features,
             )
         ),
     log:
-        "logs/holdout_training/{subject}.log",
+        "<logs>/holdout_training/{subject}.log",
     benchmark:
-        "results/benchmarks/holdout_training/{subject}.tsv"
+        "<benchmarks>/holdout_training/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -277,24 +277,24 @@ rule holdout:
     """Scores of test images of clusters that training left out, and of the others."""
     input:
         full=expand(
-            "results/{subject}/evaluation/{system}.tsv",
+            "<results>/{subject}/evaluation/{system}.tsv",
             subject=SUBJECTS,
             system=RUN.holdout,
         ),
         held_out=expand(
-            "results/{subject}-holdout/evaluation/{system}.tsv",
+            "<results>/{subject}-holdout/evaluation/{system}.tsv",
             subject=SUBJECTS,
             system=RUN.holdout,
         ),
         categories=[
-            f"results/{subject}/categories.tsv" for subject in SUBJECTS for _ in RUN.holdout
+            f"<results>/{subject}/categories.tsv" for subject in SUBJECTS for _ in RUN.holdout
         ],
     output:
-        "results/tables/holdout.tsv",
+        "<results>/tables/holdout.tsv",
     log:
-        "logs/holdout.log",
+        "<logs>/holdout.log",
     benchmark:
-        "results/benchmarks/holdout.tsv"
+        "<benchmarks>/holdout.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

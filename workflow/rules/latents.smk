@@ -8,13 +8,13 @@ rule model_check:
     input:
         lambda wildcards: MODELS.files(wildcards.model),
     output:
-        parts="results/data/models/{model}.tsv",
+        parts="<results>/data/models/{model}.tsv",
         # Kept for the next check, which compares with it.
-        record=update("results/data/models/{model}.record.tsv"),
+        record=update("<results>/data/models/{model}.record.tsv"),
     log:
-        "logs/model_check/{model}.log",
+        "<logs>/model_check/{model}.log",
     benchmark:
-        "results/benchmarks/model_check/{model}.tsv"
+        "<benchmarks>/model_check/{model}.tsv"
     wildcard_constraints:
         model="|".join([SCORING, STAGE1, *REGISTRY.models]),
     # Before all else that could start.
@@ -39,15 +39,15 @@ rule vdvae_latents:
     """VDVAE latents of one shard of the seen images."""
     input:
         stimuli=seen_images,
-        trials="results/{subject}/trials.tsv",
+        trials="<results>/{subject}/trials.tsv",
         checkpoint=config["models"]["vdvae"]["checkpoint"],
-        checked="results/data/models/vdvae.tsv",
+        checked="<results>/data/models/vdvae.tsv",
     output:
-        temp("results/{subject}/{latents}/vdvae/shards/{shard}.h5"),
+        temp("<results>/{subject}/{latents}/vdvae/shards/{shard}.h5"),
     log:
-        "logs/vdvae_latents/{subject}_{latents}_{shard}.log",
+        "<logs>/vdvae_latents/{subject}_{latents}_{shard}.log",
     benchmark:
-        "results/benchmarks/vdvae_latents/{subject}_{latents}_{shard}.tsv"
+        "<benchmarks>/vdvae_latents/{subject}_{latents}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -77,15 +77,15 @@ rule features:
     """Features of one shard of the seen images, or of their captions."""
     input:
         seen=seen,
-        trials="results/{subject}/trials.tsv",
+        trials="<results>/{subject}/trials.tsv",
         model=lambda wildcards: folder_files(model_folder(wildcards.feature)),
-        checked=lambda wildcards: f"results/data/models/{feature(wildcards).model}.tsv",
+        checked=lambda wildcards: f"<results>/data/models/{feature(wildcards).model}.tsv",
     output:
-        temp("results/{subject}/{latents}/{feature}/shards/{shard}.h5"),
+        temp("<results>/{subject}/{latents}/{feature}/shards/{shard}.h5"),
     log:
-        "logs/features/{subject}_{latents}_{feature}_{shard}.log",
+        "<logs>/features/{subject}_{latents}_{feature}_{shard}.log",
     benchmark:
-        "results/benchmarks/features/{subject}_{latents}_{feature}_{shard}.tsv"
+        "<benchmarks>/features/{subject}_{latents}_{feature}_{shard}.tsv"
     wildcard_constraints:
         feature="|".join(REGISTRY.features),
     conda:
@@ -112,13 +112,13 @@ rule features:
 rule latents:
     """All shards of one feature space, rows by nsd_id."""
     input:
-        expand("results/{{subject}}/latents/{{feature}}/shards/{shard}.h5", shard=SHARDS),
+        expand("<results>/{{subject}}/latents/{{feature}}/shards/{shard}.h5", shard=SHARDS),
     output:
-        "results/{subject}/latents/{feature}/train.h5",
+        "<results>/{subject}/latents/{feature}/train.h5",
     log:
-        "logs/latents/{subject}_{feature}.log",
+        "<logs>/latents/{subject}_{feature}.log",
     benchmark:
-        "results/benchmarks/latents/{subject}_{feature}.tsv"
+        "<benchmarks>/latents/{subject}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -132,8 +132,8 @@ rule latents:
 
 use rule latents as oracle_latents with:
     input:
-        f"results/{{subject}}/oracle-latents/{{feature}}/shards/{WHOLE}.h5",
+        f"<results>/{{subject}}/oracle-latents/{{feature}}/shards/{WHOLE}.h5",
     output:
-        "results/{subject}/oracle-latents/{feature}.h5",
+        "<results>/{subject}/oracle-latents/{feature}.h5",
     log:
-        "logs/latents/{subject}_oracle_{feature}.log",
+        "<logs>/latents/{subject}_oracle_{feature}.log",

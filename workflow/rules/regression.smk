@@ -4,13 +4,13 @@
 rule gram:
     """Standardised voxels' Gram matrix, shared by all features and penalties; eigenvectors for loo."""
     input:
-        "results/{subject}{variant}/betas/train.h5",
+        "<results>/{subject}{variant}/betas/train.h5",
     output:
-        "results/{subject}{variant}/weights/gram.h5",
+        "<results>/{subject}{variant}/weights/gram.h5",
     log:
-        "logs/gram/{subject}{variant}.log",
+        "<logs>/gram/{subject}{variant}.log",
     benchmark:
-        "results/benchmarks/gram/{subject}{variant}.tsv"
+        "<benchmarks>/gram/{subject}{variant}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -28,11 +28,11 @@ rule gram:
 rule scores:
     """Cross-validated accuracy on the training images, part by part of a feature space."""
     input:
-        "results/{subject}{variant}/weights/{feature}.h5",
+        "<results>/{subject}{variant}/weights/{feature}.h5",
     output:
-        "results/{subject}{variant}/weights/{feature}.scores.tsv",
+        "<results>/{subject}{variant}/weights/{feature}.scores.tsv",
     log:
-        "logs/scores/{subject}{variant}_{feature}.log",
+        "<logs>/scores/{subject}{variant}_{feature}.log",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
@@ -46,15 +46,15 @@ rule scores:
 rule weights:
     """Ridge weights from voxels to one feature space, with leave-one-out scores."""
     input:
-        gram="results/{subject}{variant}/weights/gram.h5",
-        betas="results/{subject}{variant}/betas/train.h5",
-        latents="results/{subject}{variant}/latents/{feature}/train.h5",
+        gram="<results>/{subject}{variant}/weights/gram.h5",
+        betas="<results>/{subject}{variant}/betas/train.h5",
+        latents="<results>/{subject}{variant}/latents/{feature}/train.h5",
     output:
-        "results/{subject}{variant}/weights/{feature}.h5",
+        "<results>/{subject}{variant}/weights/{feature}.h5",
     log:
-        "logs/weights/{subject}{variant}_{feature}.log",
+        "<logs>/weights/{subject}{variant}_{feature}.log",
     benchmark:
-        "results/benchmarks/weights/{subject}{variant}_{feature}.tsv"
+        "<benchmarks>/weights/{subject}{variant}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -78,13 +78,13 @@ rule predictions:
     """Latents predicted from the test responses alone."""
     input:
         weights=trained_weights,
-        betas="results/{subject}{variant}/betas/test.h5",
+        betas="<results>/{subject}{variant}/betas/test.h5",
     output:
-        "results/{subject}{variant}/predictions/{feature}.h5",
+        "<results>/{subject}{variant}/predictions/{feature}.h5",
     log:
-        "logs/predictions/{subject}{variant}_{feature}.log",
+        "<logs>/predictions/{subject}{variant}_{feature}.log",
     benchmark:
-        "results/benchmarks/predictions/{subject}{variant}_{feature}.tsv"
+        "<benchmarks>/predictions/{subject}{variant}_{feature}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

@@ -16,7 +16,15 @@ from nsdrecon.sources import (
 )
 from nsdrecon.systems import CHOOSER, ORACLE, SCORING, STAGE1
 
-RUN = Run(config, REGISTRY)
+
+# Two runs share what they download and nothing else. A module statement may say otherwise.
+pathvars:
+    results=f"results/{config['run']['name']}",
+    logs=f"logs/{config['run']['name']}",
+    benchmarks="<results>/benchmarks",
+
+
+RUN = Run(config, REGISTRY, results=workflow.pathvars.apply("<results>"))
 DATA = DataFiles(RUN)
 MODELS = ModelFiles(RUN)
 SUBJECTS = RUN.subjects

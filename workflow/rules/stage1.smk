@@ -7,11 +7,11 @@ rule vdvae_images:
         latents=decoded(STAGE1),
         checkpoint=config["models"]["vdvae"]["checkpoint"],
     output:
-        temp("results/{subject}{variant}/reconstructions/{system}/shards/{shard}.h5"),
+        temp("<results>/{subject}{variant}/reconstructions/{system}/shards/{shard}.h5"),
     log:
-        "logs/vdvae_images/{subject}{variant}_{system}_{shard}.log",
+        "<logs>/vdvae_images/{subject}{variant}_{system}_{shard}.log",
     benchmark:
-        "results/benchmarks/vdvae_images/{subject}{variant}_{system}_{shard}.tsv"
+        "<benchmarks>/vdvae_images/{subject}{variant}_{system}_{shard}.tsv"
     wildcard_constraints:
         system=f"({ORACLE})?{STAGE1}",
     conda:
@@ -42,11 +42,11 @@ rule reconstructions:
     input:
         system_shards,
     output:
-        "results/{subject}{variant}/reconstructions/{system}.h5",
+        "<results>/{subject}{variant}/reconstructions/{system}.h5",
     log:
-        "logs/reconstructions/{subject}{variant}_{system}.log",
+        "<logs>/reconstructions/{subject}{variant}_{system}.log",
     benchmark:
-        "results/benchmarks/reconstructions/{subject}{variant}_{system}.tsv"
+        "<benchmarks>/reconstructions/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
         system="|".join([*SYSTEMS, *ORACLES]),
     localrule: True

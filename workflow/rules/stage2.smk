@@ -10,11 +10,11 @@ rule diffusion_images:
         ],
         model=lambda wildcards: folder_files(backbone_folder(wildcards)),
     output:
-        temp("results/{subject}{variant}/reconstructions/{system}/shards/{shard}.h5"),
+        temp("<results>/{subject}{variant}/reconstructions/{system}/shards/{shard}.h5"),
     log:
-        "logs/diffusion_images/{subject}{variant}_{system}_{shard}.log",
+        "<logs>/diffusion_images/{subject}{variant}_{system}_{shard}.log",
     benchmark:
-        "results/benchmarks/diffusion_images/{subject}{variant}_{system}_{shard}.tsv"
+        "<benchmarks>/diffusion_images/{subject}{variant}_{system}_{shard}.tsv"
     wildcard_constraints:
         system=f"({ORACLE})?({DIFFUSION})",
     conda:
@@ -50,15 +50,15 @@ rule diffusion_images:
 rule samples:
     """Mean, uncertainty and chosen sample of every image, by its predicted vision features."""
     input:
-        reconstructions="results/{subject}/reconstructions/{system}.h5",
-        predicted=f"results/{{subject}}/predictions/{CHOOSER}.h5",
+        reconstructions="<results>/{subject}/reconstructions/{system}.h5",
+        predicted=f"<results>/{{subject}}/predictions/{CHOOSER}.h5",
         model=lambda wildcards: folder_files(model_folder(CHOOSER)),
     output:
-        "results/{subject}/samples/{system}.h5",
+        "<results>/{subject}/samples/{system}.h5",
     log:
-        "logs/samples/{subject}_{system}.log",
+        "<logs>/samples/{subject}_{system}.log",
     benchmark:
-        "results/benchmarks/samples/{subject}_{system}.tsv"
+        "<benchmarks>/samples/{subject}_{system}.tsv"
     wildcard_constraints:
         system=DIFFUSION,
     conda:

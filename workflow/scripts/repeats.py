@@ -12,7 +12,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     cfg, params = snakemake.params.cfg, snakemake.params
     paths, parts = list(snakemake.input.scores), []
     for n in params.n:
-        tables = [read_table(path) for path in paths if f"-repeats{n}/" in path]
+        tables = [read_table(path) for path in paths if f"-repeats{n}/evaluation/" in path]
         part = metrics_table(tables, resamples=cfg["evaluation.bootstrap"], seed=cfg["seed"])
         parts.append(part.assign(n_repeats=n))
     table = pd.concat(parts, ignore_index=True)

@@ -6,7 +6,7 @@ from nsdsim.files import write_experiment
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_experiment(
-        snakemake.params.cfg["nsd.root"],
+        snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
         captions=snakemake.output.captions,
         features=snakemake.output.features,

@@ -6,7 +6,7 @@ from nsdsim.files import write_session
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_session(
-        snakemake.params.cfg["nsd.root"],
+        snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
         snakemake.wildcards.subject,
         int(snakemake.wildcards.session),

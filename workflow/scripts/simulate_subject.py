@@ -6,7 +6,7 @@ from nsdsim.files import write_subject
 
 with job_log(snakemake.log[0], snakemake.rule):
     write_subject(
-        snakemake.params.cfg["nsd.root"],
+        snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
         snakemake.wildcards.subject,
         features=snakemake.input.features,

@@ -36,6 +36,8 @@ class Run:
         The configuration, checked against its schema and with its defaults.
     registry
         The feature spaces, backbones and systems.
+    results
+        Folder of the results, for those that are looked for in it.
 
     Raises
     ------
@@ -46,6 +48,7 @@ class Run:
 
     config: Mapping[str, Any]
     registry: Registry
+    results: str = "results"
 
     def __post_init__(self) -> None:
         used = [name for name in self.models if name not in self.config["models"]]

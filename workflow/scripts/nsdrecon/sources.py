@@ -20,7 +20,7 @@ from nsdrecon.transfer.guards import require_https
 
 COCO_CAPTIONS = "resources/captions/coco.npy"
 COCO_ANNOTATIONS = f"resources/models/coco-annotations/{FILES['coco-annotations'].name}"
-TEST_IMAGES = "results/stimuli/test.h5"
+SIMULATED = "resources/simulated/"
 DOWNLOADED = "resources/models/"
 """Models below this folder are downloaded; any other is the user's own."""
 
@@ -68,9 +68,15 @@ class DataFiles:
         """Whether volumes of sessions stay after their voxels have been cut out."""
         return self.settings["keep_raw"]
 
+    @property
+    def root(self) -> str:
+        """Folder that mirrors the bucket; a simulation never writes where another source reads."""
+        name = self.run.config["run"]["name"]
+        return f"{SIMULATED}{name}" if self.simulated else self.settings["root"]
+
     def path(self, key: str) -> str:
         """Path of a file by its key in the bucket."""
-        return f"{self.settings['root']}/{key}"
+        return f"{self.root}/{key}"
 
     @property
     def design(self) -> str:
@@ -106,8 +112,22 @@ class DataFiles:
 
     @property
     def captions(self) -> str:
-        """The array of captions."""
-        return self.settings["captions"]
+        """The array of captions; a simulation writes its own."""
+        return self.path("captions.npy") if self.simulated else self.settings["captions"]
+
+    @property
+    def simulated_features(self) -> str:
+        """What a simulation's responses are made from."""
+        return self.path("features.h5")
+
+    @property
+    def test_images(self) -> str:
+        """The shared images, cut out of the file of all stimuli."""
+        return f"{self.run.results}/stimuli/test.h5"
+
+    def train_images(self, subject: str) -> str:
+        """The other images that a subject saw."""
+        return f"{self.run.results}/{subject}/stimuli/train.h5"
 
     @property
     def needs_annotations(self) -> bool:
@@ -126,7 +146,7 @@ class DataFiles:
 
     def voxels(self, subject: str) -> list[str]:
         """The files of voxels of a subject's sessions."""
-        folder = f"results/{subject}/betas/sessions"
+        folder = f"{self.run.results}/{subject}/betas/sessions"
         return [f"{folder}/{session:02d}.h5" for session in self.run.sessions[subject]]
 
     def volumes(self, subject: str) -> list[str]:
@@ -140,11 +160,11 @@ class DataFiles:
     def needed(self) -> dict[str, list[str]]:
         """What a run reads of the data set, by whose it is."""
         table = [self.stimulus_table] if self.run.needs_captions else []
-        shared = [self.design, *table, TEST_IMAGES if self.images_by_ranges else self.stimuli]
+        shared = [self.design, *table, self.test_images if self.images_by_ranges else self.stimuli]
         return {"all subjects": shared, **{s: self._of(s) for s in self.run.subjects}}
 
     def _of(self, subject: str) -> list[str]:
-        images = [f"results/{subject}/stimuli/train.h5"] if self.images_by_ranges else []
+        images = [self.train_images(subject)] if self.images_by_ranges else []
         return [self.mask(subject), self.ncsnr(subject), *images, *self.of_sessions(subject)]
 
     @property
@@ -167,8 +187,8 @@ class DataFiles:
         masks: dict[str, str] = {}
         keys: dict[str, str] = {}
         if self.images_by_ranges:
-            images = {TEST_IMAGES: (None, None)}
-            images |= {f"results/{s}/stimuli/train.h5": (s, self.run.sessions[s]) for s in subjects}
+            images = {self.test_images: (None, None)}
+            images |= {self.train_images(s): (s, self.run.sessions[s]) for s in subjects}
             keys = dict.fromkeys(images, layout.STIMULI)
         if self.voxels_by_ranges:
             for subject in subjects:
@@ -176,7 +196,7 @@ class DataFiles:
                 keys |= {path: self.betas_key(subject, session) for path, session in pairs}
                 masks |= dict.fromkeys(self.voxels(subject), self.mask(subject))
         return {
-            "root": self.settings["root"],
+            "root": self.root,
             "files": self.needed() if self.downloads else {},
             "keys": keys,
             "images": images,

@@ -11,7 +11,7 @@ Latents of new responses (n_images, n_voxels), in the units and the voxel order 
 
     from nsdrecon.ridge.decoding import decode
 
-    latents = decode("results/subj01/weights/vdvae.h5", betas)
+    latents = decode("results/nsd/subj01/weights/vdvae.h5", betas)
 
 A weights file holds, besides ``weights`` (n_voxels, n_targets) float32 for standardised voxels:
 
