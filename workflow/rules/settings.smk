@@ -1,13 +1,4 @@
-# The library and the checked configuration. Nothing here depends on the working directory, nor on
-# which Snakefile imports this one as a module.
-
-import sys
-from pathlib import Path
-
-# A clone brings its library along; a Snakefile that lies elsewhere finds the installed one.
-SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
-if (SCRIPTS / "nsdrecon").is_dir():
-    sys.path.insert(0, str(SCRIPTS))
+# The checked configuration, and the tables of what there is to choose from.
 
 from nsdrecon.metrics import check_added
 from nsdrecon.settings import (
@@ -24,5 +15,8 @@ if workflow.is_main_process:
     check_implementations(REGISTRY)
     check_added(named_extensions(config))
 complete_settings(
-    config, read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY)
+    config,
+    read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY),
+    # Of files laid over each other the last one wins.
+    files=[*reversed(workflow.overwrite_configfiles), CONFIGURATION],
 )

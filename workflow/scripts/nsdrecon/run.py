@@ -51,6 +51,7 @@ class Run:
     results: str = "results"
 
     def __post_init__(self) -> None:
+        self._check_holdout()
         used = [name for name in self.models if name not in self.config["models"]]
         if used:
             raise InputError(
@@ -68,6 +69,25 @@ class Run:
         for name in self.extracted:
             if name != STAGE1:
                 self._check_settings(self.registry.features[name], "latents")
+
+    def _check_holdout(self) -> None:
+        evaluation = self.config["evaluation"]
+        n_clusters, held_out = evaluation["categories"], evaluation["held_out"]
+        if not evaluation["holdout"]:
+            return
+        if n_clusters is None:
+            raise InputError(
+                "evaluation.categories",
+                found="nothing (null), with evaluation.holdout",
+                expected="the number of clusters, of which evaluation.held_out are left out",
+                remedy="Set it, or evaluation.holdout: [].",
+            )
+        if max(held_out) >= n_clusters:
+            raise InputError(
+                "evaluation.held_out",
+                found=max(held_out),
+                expected=f"clusters from 0 to {n_clusters - 1}, by evaluation.categories",
+            )
 
     def _check_settings(self, row: Backbone | Feature, section: str) -> None:
         for name in row.settings:

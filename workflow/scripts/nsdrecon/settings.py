@@ -6,14 +6,15 @@ Snakemake's own ``validate`` answers a misspelt key with the whole configuration
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 
 from nsdrecon.errors import InputError
+from nsdrecon.mistakes import PAGE, mistakes
 from nsdrecon.systems import ORACLE, STAGE1, Registry
 
 _WORKFLOW = "<workflow>"
@@ -44,8 +45,19 @@ def read_schema(path: str | Path, registry: Registry) -> dict[str, Any]:
     return schema
 
 
-def complete_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> None:
+def complete_settings(
+    settings: dict[str, Any], schema: Mapping[str, Any], files: Sequence[str | Path] = ()
+) -> None:
     """Compare a configuration with its JSON schema, and fill in the defaults it leaves out.
+
+    Parameters
+    ----------
+    settings
+        Completed in place.
+    schema
+        Of :func:`read_schema`.
+    files
+        Where the settings come from, files that win first; errors name the file that they are in.
 
     Raises
     ------
@@ -54,14 +66,14 @@ def complete_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> No
         with its place.
     """
     _fill(settings, schema)
-    validator = Draft202012Validator(schema)
-    mistakes = sorted(validator.iter_errors(settings), key=lambda error: error.json_path)
-    if mistakes:
-        found = (f"{error.json_path.removeprefix('$.')}: {_text(error)}" for error in mistakes)
+    found = mistakes(Draft202012Validator(schema).iter_errors(settings), schema, files)
+    if len(found) == 1:
+        raise found[0]
+    if found:
         raise InputError(
             "configuration",
-            found="\n  ".join(["", *found]),
-            expected="settings as in config/README.md",
+            found=f"{len(found)} mistakes:\n  " + "\n  ".join(map(str, found)) + "\n",
+            expected=f"settings as in {PAGE}",
         )
 
 
@@ -116,10 +128,3 @@ def _fill(settings: dict[str, Any], rules: Mapping[str, Any]) -> None:
             settings.setdefault(name, copy.deepcopy(rule["default"]))
         if isinstance(settings.get(name), dict):
             _fill(settings[name], rule)
-
-
-def _text(error: ValidationError) -> str:
-    """The message of a mistake, without the values of a whole section."""
-    if error.validator == "required":
-        return error.message
-    return error.message if len(error.message) < 200 else f"not as {error.schema_path[-1]} demands"

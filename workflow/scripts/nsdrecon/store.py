@@ -6,8 +6,6 @@ Every array of images, responses, latents or scores is stored with the ``nsd_id`
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,32 +16,10 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError, listing
+from nsdrecon.whole_files import whole_file
 
 ID = "nsd_id"
 _COPY_BYTES = 64 * 2**20  # rows that merge_h5 holds at a time
-
-
-@contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that becomes ``path`` when the block ends well.
-
-    The temporary file has the same suffixes (libraries choose formats by them). It is flushed to
-    disk and renamed over the final name; if the block raises, it is removed and ``path`` is as it
-    was before.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=f"-{path.name}", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -346,9 +322,3 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
             expected=f"also {listing(missing, 12)}",
         )
     return table
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

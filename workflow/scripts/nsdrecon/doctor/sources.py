@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 
+from nsdrecon.before_start import LOCAL_COPY, require_root
 from nsdrecon.doctor.findings import Finding, Result, of_error
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.catalogue import FILES, REPOSITORIES
@@ -126,13 +127,7 @@ def local_files(root: str, files: Mapping[str, Collection[str]]) -> Iterator[Fin
     InputError
         If there is no such folder.
     """
-    if not Path(root).is_dir():
-        raise InputError(
-            "nsd.root",
-            found=f"{root}, which is no folder here",
-            expected="the folder that mirrors NSD's bucket",
-            remedy="Name it in nsd.root, or set nsd.source: s3 to download the data set.",
-        )
+    require_root(root)
     for group, paths in files.items():
         check = f"local copy, {group}"
         missing = [path for path in paths if not Path(path).is_file()]
@@ -141,8 +136,7 @@ def local_files(root: str, files: Mapping[str, Collection[str]]) -> Iterator[Fin
                 check,
                 Result.FAIL,
                 f"{len(missing)} of {len(paths)} files are not there: {listing(missing)}",
-                "Copy them from the bucket, or check nsd.root, nsd.sessions, nsd.betas, nsd.space, "
-                "nsd.format and nsd.mask.",
+                LOCAL_COPY,
             )
         else:
             yield Finding(check, Result.OK, f"all {len(paths)} files are there")

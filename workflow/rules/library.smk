@@ -1,0 +1,13 @@
+# The library. Nothing here depends on the working directory, nor on which Snakefile imports this one
+# as a module.
+
+import sys
+from pathlib import Path
+
+# A clone brings its library along; a Snakefile that lies elsewhere finds the installed one.
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
+if (SCRIPTS / "nsdrecon").is_dir():
+    sys.path.insert(0, str(SCRIPTS))
+
+from nsdrecon.errors import plainly
+from nsdrecon.mistakes import readable

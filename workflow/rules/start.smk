@@ -1,0 +1,23 @@
+# What is looked at before the first job, once: not in every job that reads these rules again.
+
+from nsdrecon.before_start import require_files, require_slurm, require_terms_for
+from nsdrecon.doctor.profile import slurm_facts
+from nsdrecon.whole_files import remove_leftovers
+from snakemake.logging import logger
+
+# The doctor makes a table of everything that is missing, and of what to do about it.
+ASKED = set(workflow.dag_settings.targets) if workflow.dag_settings else set()
+if workflow.is_main_process and ASKED != {"doctor"}:
+    require_files(DATA, MODELS)
+    if DATA.downloads and not config["nsd"]["terms_accepted"]:
+        logger.warning("nsd.terms_accepted is false: a run stops before it downloads any of NSD.")
+
+
+onstart:
+    with plainly():
+        # Snakemake has locked these: no other run is writing them.
+        made = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+        require_terms_for(made, DATA)
+        require_slurm(made and slurm_facts(workflow))
+        for leftover in remove_leftovers(made):
+            logger.info(f"Removed {leftover}, which a killed job left.")
