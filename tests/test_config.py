@@ -1,18 +1,77 @@
 """The configuration is checked before anything is planned, and says what is wrong."""
 
 import copy
-import re
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from minimal_runs import MINIMAL
 from nsdrecon.errors import InputError
+from nsdrecon.mistakes import readable
 from nsdrecon.settings import complete_settings, read_schema
-from nsdrecon.systems import registry
-from workflow_runs import ROOT, copy_project, snakemake
+from nsdrecon.sources import DOWNLOADED, ModelFiles
+from settings_in_process import REGISTRY, SCHEMA, looked_at
+from workflow_runs import copy_project, snakemake
 
-REGISTRY = registry()
-SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml", REGISTRY)
+MINE = "mine.yaml"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Settings laid over config/config.yaml, and what is said of them."""
+
+    settings: dict
+    said: str
+    over: tuple[str, ...] = field(default=())
+
+
+FAULTS = [
+    Fault({"subject": [1]}, "subject: found a key that does not exist; .* mean subjects?"),
+    Fault({"stage2": {"guidence": 5}}, "stage2.guidence: .* Did you mean stage2.guidance?"),
+    Fault({"guidance": 5}, "guidance: found a key that does not exist; .* mean stage2.guidance?"),
+    Fault({"stage2": {"guidance": "high"}}, "found 'high'; expected a number of 0 or more"),
+    Fault({"stage2": None}, r"stage2: found nothing \(null\); expected a section of settings"),
+    Fault({"shards": 0}, "shards: found 0; expected a whole number of 1 or more"),
+    Fault({"subjects": ["subj01"]}, r"subjects\[0\]: found 'subj01'; .* Did you mean 1\?"),
+    Fault({"subjects": [9]}, "found 9; expected a whole number from 1 to 8"),
+    Fault({"subjects": [1, 1]}, r"found \[1, 1\]; expected a list of different whole numbers"),
+    Fault({"systems": ["sd-plms"]}, "found 'sd-plms'; .* Did you mean sd-ddpm?"),
+    Fault({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
+    Fault({"regression": {"alpha": {"vdvae": -1}}}, "found -1; .* number of 0 or more, or loo"),
+    Fault({"regression": {"rescale": "both"}}, "found 'both'; expected one of loo, test, none"),
+    Fault({"nsd": {"format": "nii.gz"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
+    Fault({"nsd": {"keep_raw": True}}, "nsd.format: hdf5 and nsd.keep_raw: True"),
+    Fault({"nsd": {"s3": {"endpoint": "http://a:b@c"}}}, "http://c: found a name or a password"),
+    Fault({"downloads": {"mirrors": {"vdvea": []}}}, "found vdvea; expected some of vdvae, alexn"),
+    Fault({"downloads": {"mirrors": {"vdvae": ["http://x"]}}}, r"found 'http://x'; .* \^https://"),
+    Fault({"evaluation": {"protocol": "mine"}}, "found 'mine'; expected one of brain-diffuser"),
+    Fault(
+        {"evaluation": {"networks": [{"name": "CLIP"}]}}, r"networks\[0\].weights: found nothing"
+    ),
+    Fault(
+        {"evaluation": {"networks": [{"name": "alexnet 2", "weights": "mine.pth"}]}},
+        r"a name that stands for the metric 'AlexNet\(2\)' alone",
+    ),
+    Fault(
+        {"evaluation": {"categories": None}},
+        r"evaluation.categories: found nothing \(null\), with evaluation.holdout",
+    ),
+    Fault({"evaluation": {"held_out": [20]}}, "held_out: found 20; expected clusters from 0 to 19"),
+    Fault({"stage2": {"strength": 0.01}}, "with 50 steps runs none of them"),
+    Fault({"latents": {"vdvae_layers": 76}}, "found 76; expected 1 to 75"),
+    Fault({"models": {"vdvae": {"decoder_blocks": "1x2,4m2"}}}, "found '4m2'"),
+    Fault(
+        {"subjects": [1, 5]},
+        "found 5; expected a subject of the simulation, 1 to 2",
+        ("config/demo.yaml",),
+    ),
+    Fault(
+        {"simulation": {"n_unique": 3000}},
+        "simulation.trials_per_session: found 240; expected 3120 to 9120",
+        ("config/demo.yaml",),
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -20,58 +79,67 @@ def project(tmp_path_factory):
     return copy_project(tmp_path_factory.mktemp("config") / "project")
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=[str(fault.settings) for fault in FAULTS])
+def test_bad_settings_are_named(fault):
+    with pytest.raises(InputError, match=fault.said) as found:
+        looked_at(*fault.over, fault.settings)
+    assert len(str(found.value).splitlines()) == 1
+    assert len(str(found.value)) < 500
+
+
+def test_the_file_of_a_mistake_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / MINE).write_text("stage2: {guidence: 5}")
+    (tmp_path / "over.yaml").write_text("stage2: {steps: 5}")
+    settings = copy.deepcopy(MINIMAL) | {"stage2": {"guidence": 5, "steps": 5}, "shards": "many"}
+    with pytest.raises(InputError) as found:
+        complete_settings(settings, read_schema(SCHEMA, REGISTRY), [tmp_path / "over.yaml", MINE])
+    said = str(found.value)
+    assert "found 2 mistakes" in said
+    assert f"\n  {MINE}: stage2.guidence: found" in said
+    # It comes from no file.
+    assert "\n  shards: found 'many'" in said
+
+
 @pytest.mark.parametrize(
-    ("overlay", "message"),
+    ("text", "said"),
     [
-        ({"subject": [1]}, "'subject' was unexpected"),
-        ({"stage2": {"guidence": 5}}, "'guidence' was unexpected"),
-        ({"stage2": {"guidance": "high"}}, "'high' is not of type 'number'"),
-        ({"subjects": [9]}, "9 is greater than the maximum of 8"),
-        ({"subjects": [1, 1]}, "has non-unique elements"),
-        ({"systems": ["sd-plms"]}, "'sd-plms' is not one of"),
-        ({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
-        ({"regression": {"rescale": "both"}}, "'both' is not one of"),
-        ({"nsd": {"format": "nii.gz"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
-        ({"nsd": {"keep_raw": True}}, "nsd.format: hdf5 and nsd.keep_raw: True"),
-        ({"nsd": {"s3": {"endpoint": "http://a:b@c"}}}, "http://c: found a name or a password"),
-        ({"downloads": {"mirrors": {"vdvea": []}}}, "found vdvea; expected some of vdvae, alexnet"),
-        ({"downloads": {"mirrors": {"vdvae": ["http://x"]}}}, "'http://x' does not match"),
-        ({"evaluation": {"protocol": "mine"}}, "'mine' is not one of"),
-        ({"evaluation": {"networks": [{"name": "CLIP"}]}}, "'weights' is a required property"),
-        ({"evaluation": {"categories": None}}, "None is not of type 'integer'"),
-        ({"stage2": {"strength": 0.01}}, "with 50 steps runs none of them"),
-        ({"latents": {"vdvae_layers": 76}}, "found 76; expected 1 to 75"),
-        ({"models": {"vdvae": {"decoder_blocks": "1x2,4m2"}}}, "found '4m2'"),
+        ("a: [1\nb: 2\n", "mine.yaml, line 2: found no YAML"),
+        ("a: 1\n\tb: 2\n", "mine.yaml, line 2: found no YAML"),
+        ("settings", "mine.yaml: found 'settings'; expected keys with values"),
+        ("", r"mine.yaml: found nothing \(null\); expected keys"),
     ],
 )
-def test_bad_settings_are_named(project, overlay, message):
-    done = snakemake(project, "-n", overlays=(overlay,))
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert message in said
-    assert "Traceback" not in said
-    assert len(said.splitlines()) < 40
+def test_files_that_hold_no_settings_are_named(tmp_path, monkeypatch, text, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / MINE).write_text(text)
+    with pytest.raises(InputError, match=said):
+        readable(MINE)
+
+
+def test_bad_settings_end_a_run_in_one_line(project):
+    done = snakemake(project, "-n", overlays=({"stage2": {"guidence": 5}},))
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if "found" in line)
+    assert line.startswith("Error: overlay-0.yaml: stage2.guidence: found a key")
+    assert "Traceback" not in done.stderr
+    assert ".smk" not in done.stderr
 
 
 @pytest.mark.parametrize("section", ["regression", "simulation"])
 def test_settings_without_a_default_are_asked_for(section):
+    schema = read_schema(SCHEMA, REGISTRY)
     settings = copy.deepcopy(MINIMAL)
-    complete_settings(settings, SCHEMA)
+    complete_settings(settings, schema)
     del settings[section]
-    with pytest.raises(InputError, match=f"'{section}' is a required property"):
-        complete_settings(settings, SCHEMA)
+    with pytest.raises(InputError, match=f"{section}: found nothing"):
+        complete_settings(settings, schema)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "_slurm", "Demo", "a b", "a.b", "<logs>"])
 def test_a_name_of_a_run_is_one_plain_folder(name):
     with pytest.raises(InputError, match=r"run\.name: "):
-        complete_settings({**MINIMAL, "run": {"name": name}}, SCHEMA)
-
-
-def test_subject_outside_the_simulation_is_named(project):
-    done = snakemake(project, "-n", overlays=("config/demo.yaml", {"subjects": [1, 5]}))
-    assert done.returncode != 0
-    assert "found 5; expected a subject of the simulation, 1 to 2" in done.stdout + done.stderr
+        complete_settings({**MINIMAL, "run": {"name": name}}, read_schema(SCHEMA, REGISTRY))
 
 
 def test_all_subjects_and_systems_at_full_size_are_planned(project):
@@ -81,13 +149,14 @@ def test_all_subjects_and_systems_at_full_size_are_planned(project):
 
 
 @pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])
-def test_each_protocol_takes_all_published_networks_and_its_own_weights(project, name):
-    done = snakemake(project, "-n", overlays=({"evaluation": {"protocol": name}},))
-    assert done.returncode == 0, done.stderr
-    planned = set(re.findall(r"resources/models/([a-z0-9-]+)/\S+\.(?:pth|tar)", done.stdout))
+def test_each_protocol_takes_all_published_networks_and_its_own_weights(name):
+    models = ModelFiles(looked_at({"evaluation": {"protocol": name}}))
+    files, folders = models.sources("networks")
     version = {"brain-diffuser": "v1", "mindeye": "v2"}[name]
-    assert planned == {"alexnet", "inception-v3", f"efficientnet-b1-{version}", "swav"}
-    assert "resources/models/clip-vit-large-patch14" in done.stdout
+    names = ["alexnet", "inception-v3", f"efficientnet-b1-{version}", "swav"]
+    assert [Path(path).parent for path in files] == [Path(DOWNLOADED) / name for name in names]
+    assert folders == ["resources/models/clip-vit-large-patch14"]
+    assert set(files) <= set(models.downloads()[0])
 
 
 def test_parsing_imports_nothing_heavy(project):

@@ -9,6 +9,10 @@ from snakemake.logging import logger
 ASKED = set(workflow.dag_settings.targets) if workflow.dag_settings else set()
 if workflow.is_main_process and ASKED != {"doctor"}:
     require_files(DATA, MODELS)
+    if DATA.simulated:
+        from nsdsim.config import SimulationConfig
+
+        SimulationConfig.from_mapping(config["simulation"])
     if DATA.downloads and not config["nsd"]["terms_accepted"]:
         logger.warning("nsd.terms_accepted is false: a run stops before it downloads any of NSD.")
 
