@@ -74,7 +74,9 @@ def test_there_are_captions_for_every_stimulus(folder):
     make(data)
     (folder / data.stimulus_table).write_text(",cocoId\n" + "".join(f"{n},1\n" for n in range(5)))
     np.save("mine.npy", np.array([["one"]] * 4))
-    with pytest.raises(InputError, match=r"mine.npy with captions of 4 images; expected 5, one row"):
+    with pytest.raises(
+        InputError, match=r"mine.npy with captions of 4 images; expected 5, one row"
+    ):
         before_start.require_files(data, models)
     np.save("mine.npy", np.array([["one"]] * 5))
     before_start.require_files(data, models)

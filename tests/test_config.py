@@ -54,6 +54,11 @@ FAULTS = [
         r"a name that stands for the metric 'AlexNet\(2\)' alone",
     ),
     Fault(
+        {"evaluation": {"networks": [{"name": r"CLIP}\input{/etc/passwd}", "weights": "mine"}]}},
+        "evaluation metrics: found the title .*; expected letters, digits, blanks and any of",
+    ),
+    Fault({"nsd": {"mask": "../../mine"}}, r"nsd.mask: found '../../mine'; expected a text that"),
+    Fault(
         {"evaluation": {"categories": None}},
         r"evaluation.categories: found nothing \(null\), with evaluation.holdout",
     ),

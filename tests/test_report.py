@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -127,6 +128,14 @@ def test_latex_table(tmp_path):
     assert not re.search(r"(?<!\\)%(?!.*2 subjects)", text.split("\n", 1)[1])
     with pytest.raises(InputError, match="expected 'subj05'"):
         write_latex(metrics(), tmp_path / "m.tex", subject="subj05", **options)
+
+
+def test_latex_takes_no_commands_from_titles(tmp_path):
+    layout = replace(LAYOUT, systems=dict.fromkeys(LAYOUT.systems, r"\input{a}~b^c"))
+    options = {"columns": COLUMNS, "layout": layout, "subject": "pooled"}
+    write_latex(metrics(), tmp_path / "m.tex", **options)
+    text = (tmp_path / "m.tex").read_text()
+    assert "\n\\textbackslash{}input\\{a\\}\\textasciitilde{}b\\textasciicircum{}c & " in text
 
 
 def test_voxels_used_stand_beside_those_of_published_pipelines(tmp_path):

@@ -122,7 +122,7 @@ def test_absent_array_is_an_error_that_lists_what_is_there(tmp_path):
         store.read_array(path, "y")
 
 
-@pytest.mark.parametrize("kind", ["link", "raw", "virtual"])
+@pytest.mark.parametrize("kind", ["link", "link to a link", "raw", "virtual"])
 def test_data_in_another_file_are_not_read(tmp_path, kind):
     other, path = tmp_path / "other.h5", tmp_path / "a.h5"
     with h5py.File(other, "w") as file:
@@ -130,6 +130,9 @@ def test_data_in_another_file_are_not_read(tmp_path, kind):
     with h5py.File(path, "w") as file:
         if kind == "link":
             file["x"] = h5py.ExternalLink("other.h5", "x")
+        elif kind == "link to a link":
+            file["y"] = h5py.ExternalLink("other.h5", "x")
+            file["x"] = h5py.SoftLink("/y")
         elif kind == "raw":
             file.create_dataset("x", (8,), np.uint8, external=[(str(other), 0, 8)])
         else:

@@ -5,9 +5,8 @@ from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.whole_files import remove_leftovers
 from snakemake.logging import logger
 
-# The doctor makes a table of everything that is missing, and of what to do about it.
-ASKED = set(workflow.dag_settings.targets) if workflow.dag_settings else set()
-if workflow.is_main_process and ASKED != {"doctor"}:
+# The doctor makes a table of everything that is missing. (Snakemake does not know its targets yet.)
+if workflow.is_main_process and "doctor" not in sys.argv:
     require_files(DATA, MODELS)
     if DATA.simulated:
         from nsdsim.config import SimulationConfig

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from typing import Any, TypeVar
 from nsdrecon.errors import InputError
 
 Row = TypeVar("Row", bound=Any)
+
+_TITLE = re.compile(r"[\w .,:()+/=%&-]+")
 
 
 def load(path: str | Path) -> ModuleType:
@@ -90,6 +93,22 @@ def rows(paths: Iterable[str | Path], name: str, kind: type[Row]) -> list[Row]:
                 )
             found.append(_with_paths(row, path))
     return found
+
+
+def check_title(title: str, source: str | Path) -> None:
+    """Stop at a title that would be read as markup in tables and pages.
+
+    Raises
+    ------
+    InputError
+        If it has other characters than letters, digits, blanks and plain punctuation.
+    """
+    if not _TITLE.fullmatch(title):
+        raise InputError(
+            source,
+            found=f"the title {title!r}",
+            expected="letters, digits, blanks and any of . , : ( ) + - _ / = % &",
+        )
 
 
 def implementation(dotted: str) -> Any:

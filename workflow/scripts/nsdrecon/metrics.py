@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nsdrecon.errors import InputError
-from nsdrecon.extensions import implementation, rows, source
+from nsdrecon.extensions import check_title, implementation, rows, source
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -263,6 +263,7 @@ def configured_metrics(
             metrics.append(replace(row, weights=entry["weights"], size=size))
     names = [_plain(metric.name) for metric in metrics]
     for metric in metrics:
+        check_title(metric.name, "evaluation metrics")
         if names.count(_plain(metric.name)) > 1:
             raise InputError("evaluation metrics", found=f"{metric.name!r} twice", expected="once")
     return metrics

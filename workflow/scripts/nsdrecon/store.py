@@ -70,8 +70,8 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
             expected=f"a dataset {name!r}",
         )
     found = file[name]
-    elsewhere = found.external or found.is_virtual
-    if elsewhere or isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+    # A link may lead over others to another file.
+    if found.external or found.is_virtual or found.file.filename != file.file.filename:
         raise InputError(
             file.filename,
             found=f"{name!r} with its data in another file",

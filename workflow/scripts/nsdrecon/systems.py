@@ -16,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 
 from nsdrecon.errors import InputError
-from nsdrecon.extensions import implementation, rows
+from nsdrecon.extensions import check_title, implementation, rows
 
 STAGE1 = "vdvae"
 """Name of the first stage: its system, its feature space and its model."""
@@ -312,6 +312,7 @@ def _check_feature(row: Feature, path: str | Path) -> None:
 
 
 def _check_backbone(row: Backbone, features: Iterable[str], path: str | Path) -> None:
+    check_title(row.title, f"{path}: {row.name}")
     unknown = [name for name in row.features.values() if name not in features]
     if unknown or not row.features:
         raise InputError(

@@ -390,7 +390,8 @@ def _protocol(metrics: pd.DataFrame) -> str:
 
 def _latex(text: str) -> str:
     special = {"&": "\\&", "%": "\\%", "_": "\\_", "#": "\\#", "$": "\\$", "–": "--"}
-    special |= {"↑": "$\\uparrow$", "↓": "$\\downarrow$"}
+    special |= {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "{": "\\{", "}": "\\}"}
+    special |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
     return "".join(special.get(character, character) for character in text)
 
 
