@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= 2
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/demo --cores $(CORES)
 
-.PHONY: setup demo plan test coverage readme lint bench rehearsal lock demo-models clean
+.PHONY: setup demo plan test coverage readme lint bench mutants rehearsal lock demo-models clean
 
 setup: $(VENV)/.installed
 
@@ -50,6 +50,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Do the tests notice faults in the numerical core? Half an hour; SAMPLE=10 draws some of each part.
+mutants: setup
+	$(BIN)/python -m benchmarks.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 # config/config.yaml at its true sizes with random weights and simulated data: 60 GB of disk.
 rehearsal: setup

@@ -22,6 +22,13 @@ NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]
 ANOTHER = {**NETWORKS[0], "name": "CLIP (another)"}
 NETWORK_CHECK = "results/demo/data/models/networks.tsv"
 VDVAE = "workflow/demo_models/vdvae/vdvae.th"
+# What a clone gives new dates.
+COMMITTED = [
+    str(path.relative_to(ROOT))
+    for folder in ("config", "profiles", "workflow")
+    for path in (ROOT / folder).rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+]
 # Drawn or printed from the whole configuration, so any setting reruns them; cheap, and on no node.
 ABOUT_THE_RUN = {"dag", "usage", "report"}
 
@@ -36,6 +43,7 @@ class Change:
     starts : is a job touched?
     settings : laid over the configuration of the finished run.
     edits : files, with what is appended to each; nothing appended is a touch.
+    arguments : of the command line.
     """
 
     what: str
@@ -43,6 +51,7 @@ class Change:
     starts: Callable[[Job], bool]
     settings: dict = field(default_factory=dict)
     edits: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
 
 def rules(*names: str, where: str = "") -> Callable[[Job], bool]:
@@ -131,6 +140,30 @@ CHANGES = [
         },
     ),
     Change(
+        "how much is computed at a time, and where (batch sizes, `regression.block`, `device`)",
+        "nothing",
+        nothing,
+        settings={
+            "device": "cpu",
+            "latents": {"batch_size": 3},
+            "regression": {"block": 7},
+            "stage1": {"batch_size": 3},
+            "stage2": {"batch_size": 3},
+        },
+    ),
+    Change(
+        "threads, memory and times of jobs (in a profile)",
+        "nothing",
+        nothing,
+        arguments=("--set-threads", "weights=1", "--set-resources", "weights:mem_mb=9000"),
+    ),
+    Change(
+        "a fresh clone, with copied `results/` and `.snakemake/`",
+        "nothing",
+        nothing,
+        edits=dict.fromkeys(COMMITTED, ""),
+    ),
+    Change(
         "a weights file replaced (`vdvae.th`)",
         "`model_check`, `vdvae_latents`, `vdvae_images`; `manifest`",
         lambda job: VDVAE in job.inputs,
@@ -194,7 +227,7 @@ def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
             with (finished / name).open("ab") as stream:
                 stream.write(added.encode())
             os.utime(finished / name)
-        found = started_jobs(finished, "-n", overlays=overlays)
+        found = started_jobs(finished, "-n", *change.arguments, overlays=overlays)
         assert found == wanted
         if change.settings.get("nsd"):
             assert found["session_betas"] == 1, "sessions that are there are read again"

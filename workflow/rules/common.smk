@@ -63,7 +63,10 @@ def raw(path):
 
 
 def untracked(value):
-    """A parameter of which a change reruns nothing: to Snakemake it may depend on the output."""
+    """A parameter of which a change reruns nothing: to Snakemake it may depend on the output.
+
+    Rules call it ``how`` where it says how something is computed and not what.
+    """
     return lambda wildcards, output: value
 
 

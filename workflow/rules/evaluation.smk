@@ -86,7 +86,8 @@ rule evaluation:
         gpu=1,
     params:
         code=code("evaluation", *source_files(METRICS)),
-        cfg=settings("device", "evaluation.protocol", "seed"),
+        cfg=settings("evaluation.protocol", "seed"),
+        how=untracked(settings("device")),
         metrics=METRICS,
     script:
         "../scripts/evaluation.py"
@@ -116,7 +117,8 @@ rule floors_evaluation:
         gpu=1,
     params:
         code=code("floors_evaluation", *source_files(METRICS)),
-        cfg=settings("device", "evaluation.protocol"),
+        cfg=settings("evaluation.protocol"),
+        how=untracked(settings("device")),
         metrics=METRICS,
     script:
         "../scripts/floors_evaluation.py"

@@ -59,13 +59,9 @@ rule vdvae_latents:
     params:
         code=code("vdvae_latents"),
         cfg=settings(
-            "device",
-            "latents.batch_size",
-            "latents.vdvae_layers",
-            "latents.vdvae_precision",
-            "latents.vdvae_values",
-            "seed",
+            "latents.vdvae_layers", "latents.vdvae_precision", "latents.vdvae_values", "seed"
         ),
+        how=untracked(settings("device", "latents.batch_size")),
         architecture=ARCHITECTURE,
         part=part,
         split=seen_split,
@@ -98,7 +94,7 @@ rule features:
         gpu=1,
     params:
         code=lambda wildcards: fingerprint("features", source(feature(wildcards).encoder)),
-        cfg=settings("device", "latents.batch_size"),
+        how=untracked(settings("device", "latents.batch_size")),
         encoder=lambda wildcards: feature(wildcards).encoder,
         folder=lambda wildcards: model_folder(wildcards.feature),
         kind=lambda wildcards: feature(wildcards).kind,

@@ -19,7 +19,7 @@ rule gram:
         runtime=scaled(30),
     params:
         code=code("gram"),
-        cfg=settings("device"),
+        how=untracked(settings("device")),
         eigenvectors="loo" in config["regression"]["alpha"].values(),
     script:
         "../scripts/gram.py"
@@ -63,12 +63,8 @@ rule weights:
         runtime=scaled(60),
     params:
         code=code("weights"),
-        cfg=settings(
-            "device",
-            "regression.alpha_grid",
-            "regression.alpha_per_target",
-            "regression.block",
-        ),
+        cfg=settings("regression.alpha_grid", "regression.alpha_per_target"),
+        how=untracked(settings("device", "regression.block")),
         alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
     script:
         "../scripts/weights.py"
@@ -93,6 +89,7 @@ rule predictions:
         runtime=scaled(20),
     params:
         code=code("predictions"),
-        cfg=settings("device", "regression.block", "regression.rescale"),
+        cfg=settings("regression.rescale"),
+        how=untracked(settings("device", "regression.block")),
     script:
         "../scripts/predictions.py"

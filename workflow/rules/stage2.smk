@@ -28,14 +28,8 @@ rule diffusion_images:
         code=lambda wildcards: fingerprint(
             "diffusion_images", source(REGISTRY.backbone(wildcards.system).loader)
         ),
-        cfg=settings(
-            "device",
-            "seed",
-            "stage2.batch_size",
-            "stage2.compile",
-            "stage2.precision",
-            "stage2.samples",
-        ),
+        cfg=settings("seed", "stage2.compile", "stage2.precision", "stage2.samples"),
+        how=untracked(settings("device", "stage2.batch_size")),
         folder=backbone_folder,
         guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),
         loader=lambda wildcards: REGISTRY.backbone(wildcards.system).loader,
@@ -70,7 +64,8 @@ rule samples:
         gpu=1,
     params:
         code=code("samples"),
-        cfg=settings("device", "latents.batch_size", "latents.vision_resize"),
+        cfg=settings("latents.vision_resize"),
+        how=untracked(settings("device", "latents.batch_size")),
         feature=CHOOSER,
         folder=lambda wildcards: model_folder(CHOOSER),
     script:

@@ -9,7 +9,8 @@ from nsdrecon.logs import job_log
 from nsdrecon.store import read_array, read_ids, shard_ids, write_arrays
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg, params = snakemake.params.cfg, snakemake.params
+    params = snakemake.params
+    cfg, how = params.cfg, params.how
     subject, system = snakemake.wildcards.subject, snakemake.wildcards.system
     backbone = implementation(params.loader)
     nsd_id = shard_ids(read_ids(snakemake.input.stage1), *params.part)
@@ -26,13 +27,13 @@ with job_log(snakemake.log[0], snakemake.rule):
         stage1,
         conditioning,
         samples=cfg["stage2.samples"],
-        batch_size=cfg["stage2.batch_size"],
+        batch_size=how["stage2.batch_size"],
     )
     images = reconstruct(
         backbone.load(
             params.folder,
             **params.settings,
-            device=choose_device(cfg["device"], snakemake.threads),
+            device=choose_device(how["device"], snakemake.threads),
             dtype=PRECISIONS[cfg["stage2.precision"]],
             compile_unet=cfg["stage2.compile"],
         ),
@@ -43,7 +44,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         seed=cfg["seed"],
         sampling=Sampling(sampler=params.sampler, **params.sampling),
         samples=cfg["stage2.samples"],
-        batch_size=cfg["stage2.batch_size"],
+        batch_size=how["stage2.batch_size"],
     )
     about = {"system": system, "subject": subject, **params.sampling}
     write_arrays(snakemake.output[0], nsd_id, {"images": images}, about)

@@ -7,7 +7,7 @@ from nsdrecon.metrics import from_params
 from nsdrecon.store import read_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
+    cfg, how = snakemake.params.cfg, snakemake.params.how
     metrics = [from_params(row) for row in snakemake.params.metrics]
     evaluate(
         snakemake.input.reconstructions,
@@ -19,5 +19,5 @@ with job_log(snakemake.log[0], snakemake.rule):
         protocol_name=cfg["evaluation.protocol"],
         metrics=metrics,
         categories=snakemake.input.get("categories") or None,
-        device=choose_device(cfg["device"], snakemake.threads),
+        device=choose_device(how["device"], snakemake.threads),
     )

@@ -9,8 +9,8 @@ from nsdrecon.logs import job_log
 from nsdrecon.store import read_array, shard_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg, params, files = snakemake.params.cfg, snakemake.params, snakemake.input
-    device = choose_device(cfg["device"], snakemake.threads)
+    how, params, files = snakemake.params.how, snakemake.params, snakemake.input
+    device = choose_device(how["device"], snakemake.threads)
     nsd_id = shard_ids(split_ids(read_trials(files.trials), params.split), *params.part)
     if params.kind == "text":
         table, captions = files.seen
@@ -22,7 +22,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         seen,
         params.folder,
         **params.settings,
-        batch_size=cfg["latents.batch_size"],
+        batch_size=how["latents.batch_size"],
         device=device,
     )
     write_latents(snakemake.output[0], nsd_id, features, snakemake.wildcards.feature)

@@ -7,9 +7,9 @@ from nsdrecon.metrics import from_params
 from nsdrecon.store import read_ids
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
+    cfg, how = snakemake.params.cfg, snakemake.params.how
     metrics = [from_params(row) for row in snakemake.params.metrics]
-    device = choose_device(cfg["device"], snakemake.threads)
+    device = choose_device(how["device"], snakemake.threads)
     pairs = zip(snakemake.input.reconstructions, snakemake.output, strict=True)
     for reconstructions, scores in pairs:
         evaluate(

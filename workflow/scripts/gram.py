@@ -8,6 +8,6 @@ with job_log(snakemake.log[0], snakemake.rule):
     prepare_gram(
         snakemake.input[0],
         snakemake.output[0],
-        device=choose_device(snakemake.params.cfg["device"], snakemake.threads),
+        device=choose_device(snakemake.params.how["device"], snakemake.threads),
         eigenvectors=snakemake.params.eigenvectors,
     )

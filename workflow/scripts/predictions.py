@@ -5,12 +5,12 @@ from nsdrecon.logs import job_log
 from nsdrecon.ridge.decoding import predict
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
+    cfg, how = snakemake.params.cfg, snakemake.params.how
     predict(
         snakemake.input.weights,
         snakemake.input.betas,
         snakemake.output[0],
         rescale=cfg["regression.rescale"],
-        device=choose_device(cfg["device"], snakemake.threads),
-        block=cfg["regression.block"],
+        device=choose_device(how["device"], snakemake.threads),
+        block=how["regression.block"],
     )

@@ -6,8 +6,8 @@ from nsdrecon.diffusion.samples import summarise_samples
 from nsdrecon.logs import job_log
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
-    device = choose_device(cfg["device"], snakemake.threads)
+    cfg, how = snakemake.params.cfg, snakemake.params.how
+    device = choose_device(how["device"], snakemake.threads)
     encoder = VisionEncoder(
         snakemake.params.folder, resize=cfg["latents.vision_resize"], device=device
     )
@@ -17,5 +17,5 @@ with job_log(snakemake.log[0], snakemake.rule):
         snakemake.output[0],
         feature=snakemake.params.feature,
         encode=lambda images: encoder.encode(images).cpu().numpy(),
-        batch_size=cfg["latents.batch_size"],
+        batch_size=how["latents.batch_size"],
     )

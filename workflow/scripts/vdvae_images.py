@@ -9,9 +9,9 @@ from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.decoding import decode_latents
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
+    cfg, how = snakemake.params.cfg, snakemake.params.how
     subject = snakemake.wildcards.subject
-    device = choose_device(cfg["device"], snakemake.threads)
+    device = choose_device(how["device"], snakemake.threads)
     nsd_id = shard_ids(read_ids(snakemake.input.latents), *snakemake.params.part)
     model = load_vdvae(
         snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
@@ -24,7 +24,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         temperature=cfg["stage1.temperature"],
         output=cfg["stage1.output"],
         rounding=cfg["stage1.rounding"],
-        batch_size=cfg["stage1.batch_size"],
+        batch_size=how["stage1.batch_size"],
     )
     about = {"system": snakemake.wildcards.system, "subject": subject}
     # One sample an image: the axis is there because the systems of stage 2 can have more.

@@ -10,8 +10,8 @@ from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.latents import extract_latents
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
-    device = choose_device(cfg["device"], snakemake.threads)
+    cfg, how = snakemake.params.cfg, snakemake.params.how
+    device = choose_device(how["device"], snakemake.threads)
     seen = split_ids(read_trials(snakemake.input.trials), snakemake.params.split)
     nsd_id = shard_ids(seen, *snakemake.params.part)
     model = load_vdvae(
@@ -24,7 +24,7 @@ with job_log(snakemake.log[0], snakemake.rule):
         n_layers=cfg["latents.vdvae_layers"],
         latent=cfg["latents.vdvae_values"],
         seed=cfg["seed"],
-        batch_size=cfg["latents.batch_size"],
+        batch_size=how["latents.batch_size"],
         precision=cfg["latents.vdvae_precision"],
     )
     write_latents(snakemake.output[0], nsd_id, latents, "vdvae")

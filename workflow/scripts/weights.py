@@ -5,7 +5,7 @@ from nsdrecon.logs import job_log
 from nsdrecon.ridge.fitting import fit_weights
 
 with job_log(snakemake.log[0], snakemake.rule):
-    cfg = snakemake.params.cfg
+    cfg, how = snakemake.params.cfg, snakemake.params.how
     fit_weights(
         snakemake.input.gram,
         snakemake.input.betas,
@@ -14,6 +14,6 @@ with job_log(snakemake.log[0], snakemake.rule):
         alpha=snakemake.params.alpha,
         alpha_grid=cfg["regression.alpha_grid"],
         per_target=cfg["regression.alpha_per_target"],
-        device=choose_device(cfg["device"], snakemake.threads),
-        block=cfg["regression.block"],
+        device=choose_device(how["device"], snakemake.threads),
+        block=how["regression.block"],
     )
