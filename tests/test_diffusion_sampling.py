@@ -84,6 +84,13 @@ def test_every_valid_setting_runs_a_descending_part_of_the_trained_chain(steps, 
     assert run.timesteps[-1] >= 0
 
 
+def test_a_folder_that_leaves_out_what_published_ones_say_is_taken_as_they_are():
+    left_out = {key: CONFIG[key] for key in set(CONFIG) - {"steps_offset", "set_alpha_to_one"}}
+    said, unsaid = (build_scheduler(config, Sampling("ddim")) for config in (CONFIG, left_out))
+    assert unsaid.timesteps.tolist() == said.timesteps.tolist()
+    assert unsaid.final_alpha_cumprod == said.final_alpha_cumprod
+
+
 def test_steps_are_counted_without_floating_point_loss():
     assert 50 * 0.58 < 29
     assert Sampling(steps=50, strength=0.58).steps_run == 29

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fault_table import table_of_faults, table_of_settings_faults
+
 ROOT = Path(__file__).resolve().parents[1]
-README, SETTINGS = "README.md", "config/README.md"
+README, SETTINGS, FAULTS = "README.md", "config/README.md", "docs/faults.md"
 
 
 def graph_of_rules() -> str:
@@ -76,6 +78,10 @@ def _amount(value: object) -> str:
 PARTS = {
     README: {"graph of the rules": graph_of_rules, "table of reruns": table_of_reruns},
     SETTINGS: {"table of settings": table_of_settings},
+    FAULTS: {
+        "table of wrong settings": table_of_settings_faults,
+        "table of faults": table_of_faults,
+    },
 }
 
 
