@@ -1,0 +1,68 @@
+"""A run that is killed at any moment, again and again, ends with the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tiny_runs import OVERLAYS
+from workflow_runs import copy_project, snakemake, started
+
+PROFILE = ("--profile", "profiles/demo")
+SUBJECT = Path("results/demo/subj01")
+# Made again in the short series: volumes, voxels, responses, weights and predictions.
+FOLDERS = [SUBJECT / name for name in ("betas", "weights", "predictions")]
+# Files that are not the same twice: times that were measured, dates, and what is made of them.
+MEASURED = ("benchmarks", "usage", "plan", "report.html", "record.tsv", "manifest.tsv")
+
+
+def contents(project: Path, folders: list[Path]) -> dict[str, bytes]:
+    files = (path for folder in folders for path in (project / folder).rglob("*"))
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in files
+        if path.is_file() and not any(name in str(path) for name in MEASURED)
+    }
+
+
+def kill_after(project: Path, seconds: float, *targets: str) -> None:
+    process = started(project, *PROFILE, *targets, overlays=OVERLAYS)
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("n_kills", "folders", "longest"),
+    [
+        pytest.param(5, FOLDERS, 9, id="responses and regression"),
+        pytest.param(50, [Path("results")], 60, id="a whole run", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills, folders, longest):
+    """By the README's words alone: unlock, and the same command."""
+    whole = contents(tiny, folders)
+    assert whole
+    if folders is FOLDERS:
+        project = Path(shutil.copytree(tiny, tmp_path / "p", symlinks=True))
+        for folder in folders:
+            shutil.rmtree(project / folder)
+        targets = list(whole)
+    else:
+        project, targets = copy_project(tmp_path / "p"), []
+    moments = random.Random(0)
+    for _ in range(n_kills):
+        kill_after(project, moments.uniform(1, longest), *targets)
+        assert snakemake(project, *PROFILE, "--unlock", overlays=OVERLAYS).returncode == 0
+    done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)
+    assert done.returncode == 0, done.stderr[-6000:]
+    found = contents(project, folders)
+    assert set(found) == set(whole)
+    assert [path for path in whole if found[path] != whole[path]] == []
+    assert not list((project / "results").rglob(".partial-*"))
