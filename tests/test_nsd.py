@@ -7,6 +7,7 @@ from nsdrecon.data.nsd import (
     read_design,
     read_stimulus_table,
     read_trials,
+    require_repeats,
     split_ids,
     trial_table,
 )
@@ -77,6 +78,18 @@ def test_subject_or_session_that_the_design_lacks():
         trial_table(design, "subj03", [1])
     with pytest.raises(InputError, match="found 3 sessions; expected also session 4"):
         trial_table(design, "subj01", [1, 4])
+
+
+def test_too_few_repeats_are_named_with_their_setting():
+    trials = trial_table(small_design(), "subj01", [1, 2, 3])
+    most = trials.loc[trials["split"] == "test", "repeat"].max()
+    require_repeats(trials, most)
+    with pytest.raises(
+        InputError, match=r"evaluation\.repeats: found sessions 1, 2, 3, in which no"
+    ):
+        require_repeats(trials, most + 1)
+    with pytest.raises(InputError, match="expected test images with 1 repeats"):
+        require_repeats(trials[trials["split"] == "train"], 1)
 
 
 def changed(**changes):

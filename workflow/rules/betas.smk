@@ -14,6 +14,8 @@ rule trials:
         "../envs/nsdrecon.yaml"
     params:
         code=code("trials"),
+        # Looked at before hours are spent; a trial table is the same with and without.
+        repeats=untracked(RUN.max_repeats if RUN.repeats else None),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
     script:
         "../scripts/trials.py"

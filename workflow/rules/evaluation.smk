@@ -6,8 +6,7 @@ TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
 TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
-MAX_REPEATS = config["simulation"]["max_repeats"] if DATA.simulated else 3
-REPEATS = list(range(1, MAX_REPEATS + 1))
+REPEATS = list(range(1, RUN.max_repeats + 1))
 
 
 rule floors:
@@ -204,7 +203,7 @@ rule repeats_betas:
         runtime=scaled(10),
     params:
         code=code("repeats_betas"),
-        of=MAX_REPEATS,
+        of=RUN.max_repeats,
     script:
         "../scripts/repeats_betas.py"
 

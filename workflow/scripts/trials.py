@@ -1,6 +1,6 @@
 """Write the trial table of a subject."""
 
-from nsdrecon.data.nsd import read_design, trial_table
+from nsdrecon.data.nsd import read_design, require_repeats, trial_table
 from nsdrecon.logs import job_log
 from nsdrecon.store import write_table
 
@@ -8,6 +8,8 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     trials = trial_table(
         read_design(snakemake.input.design), snakemake.wildcards.subject, snakemake.params.sessions
     )
+    if snakemake.params.repeats:
+        require_repeats(trials, snakemake.params.repeats)
     write_table(snakemake.output[0], trials)
     images = trials.groupby("split")["nsd_id"].nunique()
     for split, rows in trials.groupby("split"):

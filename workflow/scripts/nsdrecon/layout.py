@@ -19,6 +19,9 @@ STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 # Sessions that each subject completed.
 SESSIONS = {1: 40, 2: 40, 3: 32, 4: 30, 5: 40, 6: 32, 7: 40, 8: 30}
 
+# How often an image is shown, to those who completed all sessions.
+REPEATS = 3
+
 # Voxels of each subject in nsdgeneral, in func1pt8mm; and bytes of a session of one voxel.
 VOXELS = {1: 15724, 2: 14278, 3: 15226, 4: 13153, 5: 13039, 6: 17907, 7: 12682, 8: 14386}
 VOXEL_BYTES = 750 * 2

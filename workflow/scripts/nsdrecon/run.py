@@ -140,6 +140,12 @@ class Run:
         return [name for name in self.config["evaluation"]["repeats"] if name in self.systems]
 
     @cached_property
+    def max_repeats(self) -> int:
+        """How often an image is shown at most."""
+        simulated = self.config["nsd"]["source"] == "simulated"
+        return self.config["simulation"]["max_repeats"] if simulated else layout.REPEATS
+
+    @cached_property
     def holdout(self) -> list[str]:
         """Systems of this run that are trained again without some clusters of captions."""
         return [name for name in self.config["evaluation"]["holdout"] if name in self.systems]

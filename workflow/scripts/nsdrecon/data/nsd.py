@@ -185,6 +185,25 @@ def trial_table(design: Design, subject: str, sessions: Sequence[int]) -> pd.Dat
     return table
 
 
+def require_repeats(trials: pd.DataFrame, n_repeats: int) -> None:
+    """Stop unless a test image was shown often enough for scores against the number of repeats.
+
+    Raises
+    ------
+    InputError
+        If no test image was shown ``n_repeats`` times in these trials.
+    """
+    most = trials.loc[trials["split"] == "test", "repeat"].max()
+    if not most >= n_repeats:
+        raise InputError(
+            "evaluation.repeats",
+            found=f"sessions {listing(trials['session'].unique(), 40)}, in which no test image was "
+            f"shown {n_repeats} times",
+            expected=f"test images with {n_repeats} repeats",
+            remedy="Use more sessions (nsd.sessions), or set evaluation.repeats: [].",
+        )
+
+
 def read_trials(path: str | Path) -> pd.DataFrame:
     """Read a trial table that `trial_table` made.
 

@@ -59,7 +59,7 @@ def average_first_repeats(
                 test_betas,
                 found=f"at most {counts.max(initial=0)} repeats of an image",
                 expected=f"images with {of}",
-                remedy="Average more sessions, or leave the analysis of repeats out.",
+                remedy="Use more sessions (nsd.sessions), or set evaluation.repeats: [].",
             )
         rows = np.array([order[shown == image][:n_repeats] for image in kept])
         trials = dataset(file, "trial_betas")
