@@ -69,6 +69,13 @@ def test_files_of_the_users_own_are_there(settings, said):
         before_start.require_files(*files(settings))
 
 
+def test_a_published_name_is_for_the_published_network(folder):
+    (folder / "mine.pth").write_bytes(b"another")
+    networks = [{"name": "AlexNet(2)", "weights": "mine.pth"}]
+    with pytest.raises(InputError, match=r"mine.pth: found sha256 .* give another network another"):
+        before_start.require_files(*files({"evaluation": {"networks": networks}}))
+
+
 def test_there_are_captions_for_every_stimulus(folder):
     data, models = files({**LOCAL, "nsd": {**LOCAL["nsd"], "captions": "mine.npy"}})
     make(data)

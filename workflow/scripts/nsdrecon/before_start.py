@@ -13,8 +13,9 @@ from itertools import chain
 from pathlib import Path
 
 from nsdrecon.errors import InputError, listing
+from nsdrecon.metrics import check_published
 from nsdrecon.mistakes import PAGE
-from nsdrecon.sources import DataFiles, ModelFiles
+from nsdrecon.sources import DataFiles, ModelFiles, is_downloaded
 from nsdrecon.systems import SCORING, STAGE1
 from nsdrecon.transfer.guards import require_terms
 
@@ -32,8 +33,8 @@ def require_files(data: DataFiles, models: ModelFiles) -> None:
     Raises
     ------
     InputError
-        If one is missing, names the setting; or if there is not a row of captions for each
-        stimulus.
+        If one is missing, names the setting; if a published network is named and its file is
+        another; or if there is not a row of captions for each stimulus.
     """
     if data.local:
         require_root(data.settings["root"])
@@ -41,6 +42,9 @@ def require_files(data: DataFiles, models: ModelFiles) -> None:
         _require("nsd.root", paths, "all of the data set that this run reads", LOCAL_COPY)
     for name in models.names:
         _require(_setting(name), models.own_files(name), "the files of the model")
+    for row in models.run.networks:
+        if not is_downloaded(row["weights"]):
+            check_published(row["weights"], row["sha256"])
     _require("nsd.captions", data.own_captions, "an array of captions")
     for path in data.own_captions:
         _require_captions(path, data.stimulus_table)

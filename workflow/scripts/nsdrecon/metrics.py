@@ -8,6 +8,7 @@ workflow is parsed, and what a row names is loaded by the jobs that score.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
@@ -24,6 +25,10 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 PROTOCOLS = ("brain-diffuser", "mindeye")
 SAME_CATEGORY = "(same category)"
+ANOTHER_NAME = (
+    "Names of published metrics are for the published networks: give another network another name "
+    "in evaluation.networks."
+)
 
 
 @dataclass(frozen=True)
@@ -306,6 +311,36 @@ def check_added(extensions: Iterable[str]) -> None:
     """
     for row in added_rows(extensions):
         _check_source(row)
+
+
+def check_published(path: str | Path, sha256: Sequence[str]) -> None:
+    """Compare weights with those that a published metric is named after.
+
+    Parameters
+    ----------
+    path
+        Weight file.
+    sha256
+        First digits of the sha256 of files that may be meant; without any the file is not read.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is another.
+    """
+    if not sha256:
+        return
+    if not Path(path).is_file():
+        raise InputError(path, found="no file", expected="the weights of a network")
+    with Path(path).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not digest.startswith(tuple(sha256)):
+        raise InputError(
+            path,
+            found=f"sha256 {digest[:16]}...",
+            expected=f"{' or '.join(sha256)}...",
+            remedy=ANOTHER_NAME,
+        )
 
 
 def as_params(metric: Metric) -> dict[str, Any]:

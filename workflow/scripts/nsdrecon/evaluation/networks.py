@@ -10,7 +10,6 @@ torchvision is needed only where one of its networks is loaded.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import nn
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.protocols import Protocol
 from nsdrecon.extensions import implementation
-from nsdrecon.metrics import NetworkMetric
+from nsdrecon.metrics import ANOTHER_NAME, NetworkMetric, check_published
 from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model, read_config
 
 Device = str | torch.device
@@ -67,7 +66,7 @@ class FeatureExtractor:
     ) -> None:
         first = metrics[0]
         for metric in metrics:
-            _check_digest(Path(metric.weights), metric.sha256)
+            check_published(metric.weights, metric.sha256)
         self._source = first.source
         self._network = implementation(first.source)(Path(first.weights), device)
         self._size = _input_size(first, self._network)
@@ -232,7 +231,10 @@ def clip_vit_l_14(weights: Path, device: Device) -> nn.Module:
     for key, value in expected.items():
         if config_value(vision, key, weights) != value:
             raise InputError(
-                weights, found=f"a CLIP with {key} {vision[key]}", expected=f"{value}: ViT-L/14"
+                weights,
+                found=f"a CLIP with {key} {vision[key]}",
+                expected=f"{value}: ViT-L/14",
+                remedy=ANOTHER_NAME,
             )
     return clip(weights, device)
 
@@ -318,16 +320,3 @@ def _filled(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> 
             )
     model.load_state_dict(state)
     return model
-
-
-def _check_digest(path: Path, prefixes: Sequence[str]) -> None:
-    if not prefixes:
-        return
-    if not Path(path).is_file():
-        raise InputError(path, found="no file", expected="the weights of a network")
-    with Path(path).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not digest.startswith(tuple(prefixes)):
-        raise InputError(
-            path, found=f"sha256 {digest[:16]}...", expected=f"{' or '.join(prefixes)}..."
-        )
