@@ -230,6 +230,12 @@ def test_questions_not_asked_are_left_out_of_the_mean():
     assert 0.5 <= found["ci_low"] < found["ci_high"] <= 1
 
 
+def test_a_metric_without_any_value_is_left_out_and_named(caplog):
+    table = metrics_table([scores("sd-ddpm", **{"CLIP (same category)": np.nan})], **SETTINGS)
+    assert set(table["metric"]) == {"PixCorr"}
+    assert "no image has a value of CLIP (same category)" in caplog.text
+
+
 def test_contrasts_are_paired():
     """Images differ far more than systems: only the paired difference is certain."""
     tables = [scores("sd-ddpm", shift=0.2), scores("sd-ddim"), scores("vd-ddim", shift=0.2)]

@@ -11,6 +11,7 @@ images as independent, as is usual.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from scipy.special import ndtr, ndtri
 from nsdrecon.errors import InputError, listing
 from nsdrecon.randomness import generator
 from nsdrecon.store import ID
+
+logger = logging.getLogger(__name__)
 
 POOLED = "pooled"
 # Columns of the per-image tables that are no metrics.
@@ -270,7 +273,11 @@ def _long(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
                 found=f"columns {listing(table.columns, 12)}",
                 expected=f"also {listing(missing)}",
             )
-        metrics = [name for name in table if name not in (*KEYS, UNDEFINED)]
+        # Such as identification within a category of which no test image has another beside it.
+        empty = [name for name in table.columns[table.isna().all()] if name != UNDEFINED]
+        if empty:
+            logger.warning("no image has a value of %s: left out", listing(empty))
+        metrics = [name for name in table if name not in (*KEYS, UNDEFINED, *empty)]
         part = table.melt([*KEYS, UNDEFINED], metrics, var_name="metric", value_name="value")
         # A column without any entry comes back from a file as empty numbers.
         names = part[UNDEFINED].astype("string").fillna("").str.split(",")
