@@ -186,6 +186,11 @@ rule report:
         scores=rules.metrics_figure.output.figures,
         repeats=[rules.repeats.output.figure] if RUN.repeats else [],
         holdout=rules.holdout.output if RUN.holdout else [],
+        brain=[
+            f"<results>/figures/{analysis}_{subject}.png"
+            for analysis, subjects in RUN.brain.items()
+            for subject in subjects
+        ],
     output:
         "<results>/report.html",
     log:

@@ -40,6 +40,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         sections.published_values(protocol),
         sections.data(dict(zip(subjects, files.trials, strict=True)), files.noise_ceiling),
         Section("Regression", [sections.figure(path) for path in files.regressions]),
+        Section("Brain", [sections.figure(path) for path in files.brain]),
         Section("Workflow", workflow),
         sections.methods(config),
         Section("Settings", [settings_table(config, "Every setting of this run.")]),

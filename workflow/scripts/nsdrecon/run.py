@@ -25,6 +25,9 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
+ANALYSES = ("maps",)
+"""Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -149,6 +152,16 @@ class Run:
     def holdout(self) -> list[str]:
         """Systems of this run that are trained again without some clusters of captions."""
         return [name for name in self.config["evaluation"]["holdout"] if name in self.systems]
+
+    @cached_property
+    def brain(self) -> dict[str, list[str]]:
+        """Each analysis of the brain that is asked for, to its subjects among those of this run."""
+        asked = {name: self.config["brain"][name] for name in ANALYSES}
+        subjects = {
+            name: [f"subj{number:02d}" for number in self.config["subjects"] if number in wanted]
+            for name, wanted in asked.items()
+        }
+        return {name: found for name, found in subjects.items() if found}
 
     @cached_property
     def several(self) -> list[str]:

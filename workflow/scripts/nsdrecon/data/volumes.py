@@ -21,7 +21,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from nsdrecon.errors import InputError
-from nsdrecon.store import dataset, open_h5
+from nsdrecon.store import dataset, open_h5, whole_file
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,17 @@ def read_map(path: str | Path, voxels: Voxels) -> np.ndarray:
     values, _ = _read_volume(path)
     _require_shape(path, values.shape, voxels)
     return values[tuple(voxels.index.T)].astype(np.float32)
+
+
+def write_map(path: str | Path, values: np.ndarray, voxels: Voxels) -> None:
+    """Write values of the voxels, (n_voxels,), as a NIfTI volume of float32, all or nothing.
+
+    It has the affine of the voxels; outside of them it is not a number.
+    """
+    volume = np.full(voxels.shape, np.nan, dtype=np.float32)
+    volume[tuple(voxels.index.T)] = values
+    with whole_file(path) as partial:
+        nib.save(nib.Nifti1Image(volume, voxels.affine), partial)
 
 
 def read_labels(path: str | Path, voxels: Voxels) -> np.ndarray:

@@ -1,0 +1,35 @@
+# What the brain tells: analyses of training images, of the subjects that section brain lists.
+
+
+rule maps:
+    """Importance, encoding accuracy and noise ceiling of every voxel, as volumes and as a figure."""
+    input:
+        gram="<results>/{subject}/weights/gram.h5",
+        betas="<results>/{subject}/betas/train.h5",
+        ncsnr=DATA.ncsnr("{subject}"),
+        latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
+        weights=expand("<results>/{{subject}}/weights/{feature}.h5", feature=FEATURES),
+    output:
+        ceiling="<results>/{subject}/maps/noise-ceiling.nii.gz",
+        importance=expand(
+            "<results>/{{subject}}/maps/importance-{feature}.nii.gz", feature=FEATURES
+        ),
+        encoding=expand("<results>/{{subject}}/maps/encoding-{feature}.nii.gz", feature=FEATURES),
+        figure="<results>/figures/maps_{subject}.png",
+        caption="<results>/figures/captions/maps_{subject}.txt",
+    log:
+        "<logs>/maps/{subject}.log",
+    benchmark:
+        "<benchmarks>/maps/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(10000),
+        runtime=scaled(120),
+    params:
+        code=code("maps"),
+        cfg=settings("device", "regression.block"),
+        features=FEATURES,
+    script:
+        "../scripts/maps.py"
