@@ -42,12 +42,8 @@ class SmallBrain:
         self.betas[:, CONSTANT_VOXEL] = 1.5
         names = ("train", "latents", "gram", "weights")
         self.path = {name: folder / f"{name}.h5" for name in names}
-        with create_h5(self.path["train"]) as file:
-            file.create_dataset("nsd_id", data=self.nsd_id)
-            file.create_dataset("betas", data=self.betas)
-            file.create_dataset("repeats", data=np.full(N_IMAGES, 3))
-            Voxels(self.index, SHAPE, AFFINE, "betas").write(file)
-            file.attrs.update(subject="subj01", units="percent signal change")
+        voxels = Voxels(self.index, SHAPE, AFFINE, "betas")
+        write_betas(self.path["train"], self.nsd_id, self.betas, voxels)
         shape = (N_IMAGES, 3, N_TARGETS // 3)
         write_latents(self.path["latents"], self.nsd_id, self.latents.reshape(shape), "vdvae")
         prepare_gram(self.path["train"], self.path["gram"])
@@ -72,3 +68,13 @@ class SmallBrain:
         """The targets that vary, with mean 0 and standard deviation 1 (ddof 0)."""
         varying = np.delete(self.latents.astype(float), CONSTANT_TARGET, axis=1)
         return (varying - varying.mean(axis=0)) / varying.std(axis=0)
+
+
+def write_betas(path: Path, nsd_id: np.ndarray, betas: np.ndarray, voxels: Voxels) -> None:
+    """Mean responses of three repeats of each image."""
+    with create_h5(path) as file:
+        file.create_dataset("nsd_id", data=nsd_id)
+        file.create_dataset("betas", data=betas.astype(np.float32))
+        file.create_dataset("repeats", data=np.full(len(nsd_id), 3))
+        voxels.write(file)
+        file.attrs.update(subject="subj01", units="percent signal change")

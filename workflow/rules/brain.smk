@@ -1,5 +1,9 @@
 # What the brain tells: analyses of training images, of the subjects that section brain lists.
 
+from dataclasses import astuple
+
+from nsdrecon.regions import volumes
+
 
 rule maps:
     """Importance, encoding accuracy and noise ceiling of every voxel, as volumes and as a figure."""
@@ -33,3 +37,40 @@ rule maps:
         features=FEATURES,
     script:
         "../scripts/maps.py"
+
+
+rule regions:
+    """Every feature space decoded from each region alone, and from all voxels but the region's."""
+    input:
+        gram="<results>/{subject}/weights/gram.h5",
+        betas="<results>/{subject}/betas/train.h5",
+        latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
+        volumes=list(DATA.region_volumes("{subject}").values()),
+    output:
+        table="<results>/{subject}/regions.tsv",
+        figure="<results>/figures/regions_{subject}.png",
+        caption="<results>/figures/captions/regions_{subject}.txt",
+    log:
+        "<logs>/regions/{subject}.log",
+    benchmark:
+        "<benchmarks>/regions/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(120),
+    params:
+        code=code("regions"),
+        cfg=settings(
+            "device",
+            "evaluation.bootstrap",
+            "regression.alpha_grid",
+            "regression.block",
+            "seed",
+        ),
+        features=FEATURES,
+        regions=[astuple(region) for region in RUN.regions],
+        volumes=volumes(RUN.regions),
+    script:
+        "../scripts/regions.py"

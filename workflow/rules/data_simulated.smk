@@ -1,5 +1,7 @@
 # A simulated data set, in the formats of the real one.
 
+from nsdrecon.regions import REGIONS, volumes
+
 
 rule simulate_experiment:
     """Design, stimuli and captions of a simulated NSD."""
@@ -31,6 +33,7 @@ rule simulate_subject:
     output:
         mask=DATA.mask("{subject}"),
         ncsnr=DATA.ncsnr("{subject}"),
+        regions=[DATA.roi("{subject}", volume) for volume in volumes(REGIONS)],
     log:
         "<logs>/simulate_subject/{subject}.log",
     benchmark:

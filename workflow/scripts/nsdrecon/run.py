@@ -15,6 +15,7 @@ from nsdrecon import layout
 from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
 from nsdrecon.metrics import as_params, configured_metrics
+from nsdrecon.regions import Region, with_own
 from nsdrecon.systems import CHOOSER, ORACLE, PUBLISHED_TITLES, STAGE1, Backbone, Feature, Registry
 
 FLOORS = {
@@ -25,7 +26,7 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
-ANALYSES = ("maps",)
+ANALYSES = ("maps", "regions")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
 
 
@@ -162,6 +163,11 @@ class Run:
             for name, wanted in asked.items()
         }
         return {name: found for name, found in subjects.items() if found}
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """The regions of interest of analyses of the brain."""
+        return with_own(self.config["brain"]["rois"])
 
     @cached_property
     def several(self) -> list[str]:

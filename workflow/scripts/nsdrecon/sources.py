@@ -13,6 +13,7 @@ from typing import Any
 
 from nsdrecon import layout
 from nsdrecon.errors import InputError, listing
+from nsdrecon.regions import volumes
 from nsdrecon.run import Run
 from nsdrecon.systems import SCORING, STAGE1
 from nsdrecon.transfer.catalogue import FILES
@@ -102,13 +103,21 @@ class DataFiles:
         """The volume of one session's betas."""
         return self.path(self.betas_key(subject, session))
 
+    def roi(self, subject: str, volume: str) -> str:
+        """A volume of labels, by its name in NSD's folder of ROIs."""
+        return self.path(layout.roi_key(subject, volume, self.settings["space"]))
+
     def mask(self, subject: str) -> str:
         """The volume whose voxels above 0 are used."""
-        return self.path(layout.roi_key(subject, self.settings["mask"], self.settings["space"]))
+        return self.roi(subject, self.settings["mask"])
 
     def ncsnr(self, subject: str) -> str:
         """NSD's map of the noise ceiling's signal-to-noise ratio."""
         return self.path(layout.ncsnr_key(subject, self.settings["betas"], self.settings["space"]))
+
+    def region_volumes(self, subject: str) -> dict[str, str]:
+        """Name to file of the volumes that the regions of interest are in."""
+        return {name: self.roi(subject, name) for name in volumes(self.run.regions)}
 
     @property
     def captions(self) -> str:
@@ -165,7 +174,10 @@ class DataFiles:
 
     def _of(self, subject: str) -> list[str]:
         images = [self.train_images(subject)] if self.images_by_ranges else []
-        return [self.mask(subject), self.ncsnr(subject), *images, *self.of_sessions(subject)]
+        analysed = subject in self.run.brain.get("regions", [])
+        regions = self.region_volumes(subject).values() if analysed else []
+        maps = [self.mask(subject), self.ncsnr(subject), *regions]
+        return [*dict.fromkeys(maps), *images, *self.of_sessions(subject)]
 
     @property
     def temporary(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the brain tells: maps of voxels."""
+"""What the brain tells: maps of voxels, and what is decoded from regions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 import matplotlib
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
-from nsdrecon.pages.figures.drawing import GREY, evenly, figure_file
+from nsdrecon.brain.region_decoding import ALL, ALONE, WITHOUT
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, evenly, figure_file
 
 _SLICES = 7
 _OUTSIDE = "#eceef1"
 _BEST = 99  # percentile of the voxels at the end of the colours
+_SHOWN = {ALONE: "this region alone", WITHOUT: "all but this region"}
 
 
 def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: str) -> str:
@@ -72,3 +75,53 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     """The smallest box that holds all of a mask."""
     places = np.argwhere(mask)
     return tuple(map(slice, places.min(axis=0), places.max(axis=0) + 1))
+
+
+def regions_figure(table: pd.DataFrame, output: str | Path) -> str:
+    """Scores of every feature space from each region alone, and what is lost without it.
+
+    Parameters
+    ----------
+    table
+        `nsdrecon.brain.region_decoding.decode_regions`, of one subject.
+    output
+        Image file.
+
+    Returns
+    -------
+    The caption.
+    """
+    names = table.loc[table["voxels"] != ALL, "region"].unique()[::-1]
+    features = table["feature"].unique()
+    height = np.arange(len(names))
+    with figure_file(output, (1.2 + 2.2 * len(features), 1.3 + 0.19 * len(names))) as figure:
+        panels = figure.subplots(1, len(features), squeeze=False, sharex=True, sharey=True)[0]
+        for panel, feature in zip(panels, features, strict=True):
+            own = table[table["feature"] == feature]
+            whole = own.loc[own["voxels"] == ALL, "correlation"].item()
+            panel.axvline(whole, color=GREY, linestyle="--", linewidth=1, label="all voxels")
+            panel.axvline(0, color=GREY, linewidth=0.8)
+            for number, (voxels, label) in enumerate(_SHOWN.items()):
+                rows = own[own["voxels"] == voxels].set_index("region").reindex(names)
+                panel.errorbar(
+                    rows["correlation"],
+                    height,
+                    xerr=abs(rows[["ci_low", "ci_high"]].T - rows["correlation"]).to_numpy(),
+                    fmt="os"[number],
+                    markersize=4,
+                    color=COLOURS[number],
+                    label=label,
+                )
+            panel.set(title=feature, xlabel="correlation")
+        panels[0].set_yticks(height, names)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, ncols=3, loc="lower center")
+        figure.tight_layout(rect=(0, 0.3 / figure.get_figheight(), 1, 1))
+    subject, n_images = table["subject"].iloc[0], table["n_images"].iloc[0]
+    return (
+        f"{subject}: every feature space decoded from the voxels of each region alone, and from "
+        "all but these. Correlation of a training image's features with those predicted while it "
+        f"was left out, mean of {n_images} images with 95 % bootstrap intervals; 0 is chance. A "
+        "region that has much alone, and without which little is lost, shares what it knows with "
+        "others."
+    )
