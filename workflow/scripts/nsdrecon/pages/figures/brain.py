@@ -41,7 +41,7 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
     with figure_file(output, (1.2 * _SLICES + 0.8, len(volumes) + 0.4)) as figure:
         grid = figure.subplots(len(volumes), _SLICES, squeeze=False)
         edge = 0.4 / figure.get_figheight()
-        figure.subplots_adjust(left=0.02, right=0.97, bottom=edge / 4, top=1 - edge, wspace=0.05)
+        figure.subplots_adjust(left=0.02, right=0.95, bottom=edge / 4, top=1 - edge, wspace=0.05)
         for row, (name, volume) in zip(grid, volumes.items(), strict=True):
             part = volume[box]
             best = max(np.nanpercentile(part, _BEST), np.finfo(np.float32).tiny)
