@@ -126,7 +126,7 @@ def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
     tables = {"metrics", "metrics_figure", "reconstructions_figure", "regression_figure"}
     about = {"dag", "manifest", "usage", "report"}
     own = {"model_check", "features", "latents", "weights", "predictions", "scores"}
-    own |= {"diffusion_images", "reconstructions", "evaluation"}
+    own |= {"diffusion_images", "reconstructions", "evaluation", "maps", "regions"}
     # Every system is scored by the metrics that were added.
     scored = len(TOYS["systems"]) + len(TINY["oracles"])
     again = {"evaluation": scored, "floors_evaluation": 1, "model_check": 2}

@@ -45,6 +45,8 @@ TRAINED = [
     *(f"{RESULTS}/subj01/weights/{name}.scores.tsv" for name in ("vdvae", "vd-text", "vd-vision")),
     f"{RESULTS}/subj01-holdout/weights/vdvae.scores.tsv",
     f"{RESULTS}/subj01/reconstructions/mean-image.h5",
+    f"{RESULTS}/subj01/maps/importance-vdvae.nii.gz",
+    f"{RESULTS}/subj01/regions.tsv",
 ]
 # What shows that test pictures and captions are others.
 SEEN = [f"{RESULTS}/stimuli/test.h5", f"{RESULTS}/subj01/oracle-latents/vd-text.h5"]

@@ -25,6 +25,7 @@ OVERLAYS = {
     "oracle": {"systems": ["vdvae"], "oracles": ["oracle-vd-ddim"]},
     "several": {"systems": ["sd-ddim"], "oracles": [], "stage2": {"samples": 3}},
     "mindeye": {"evaluation": {"protocol": "mindeye"}},
+    "brain": {"systems": ["vdvae"], "oracles": [], "brain": {"maps": [1], "regions": [2]}},
     "volumes": {"nsd": {"volumes": "whole", "format": "nii.gz"}},
     "whole": {
         "subjects": [3],
