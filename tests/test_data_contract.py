@@ -1,15 +1,19 @@
 """The page that describes every file of a run, held against the files of a finished one."""
 
 import re
+import shutil
 from pathlib import Path
 
 import h5py
-import pandas as pd
 import pytest
 
+from flipped_bytes import flip_a_byte
+from nsdrecon.errors import InputError
+from nsdrecon.store import open_h5, read_provenance, read_table
 from workflow_runs import ROOT
 
 PAGE = (ROOT / "docs/data-contract.md").read_text()
+OF_ALL = {"provenance", "crc32"}
 SECTIONS = dict(re.findall(r"^### `(\S+)`\n(.*?)(?=^##|\Z)", PAGE, flags=re.M | re.S))
 
 
@@ -56,10 +60,13 @@ def test_arrays_are_what_the_page_says(tiny, name):
             required = {key for key, (_, _, optional) in wanted.items() if not optional}
             assert required <= set(file) <= set(wanted), path
             required = {key for key, optional in about.items() if not optional}
-            assert required <= set(file.attrs) <= set(about), path
+            own = set(file.attrs) - OF_ALL
+            assert required <= own <= set(about), path
+            assert set(file.attrs) >= OF_ALL, path
             sizes: dict[str, int] = {}
             for key in file:
                 dtype, letters, _ = wanted[key]
+                assert file[key].fletcher32, (path, key)
                 assert file[key].dtype == dtype, (path, key)
                 assert len(file[key].shape) == len(letters), (path, key)
                 for letter, size in zip(letters, file[key].shape, strict=True):
@@ -76,7 +83,45 @@ def test_tables_have_the_columns_that_the_page_names(tiny, name):
     columns = columns or (re.findall(r"`(\w+)`", listed.group(1)) if listed else [])
     for path in found:
         if columns:
-            assert list(pd.read_csv(path, sep="\t").columns) == columns, path
+            assert list(read_table(path).columns) == columns, path
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_flipped_byte_is_noticed(tiny, name, tmp_path):
+    """In every kind of file: in each array of one, in the middle of a table."""
+    path = tmp_path / Path(name).name
+    original = files(tiny, name)[0]
+    if name.endswith(".tsv"):
+        shutil.copyfile(original, path)
+        flip_a_byte(path)
+        with pytest.raises(InputError, match=f"{re.escape(str(path))}: found .*Remove it"):
+            read_table(path)
+        return
+    with h5py.File(original) as file:
+        arrays = [key for key in file if file[key].size]
+    for key in arrays:
+        shutil.copyfile(original, path)
+        flip_a_byte(path, key)
+        with (
+            pytest.raises(InputError, match=f"{re.escape(str(path))}: found .*Remove it"),
+            open_h5(path) as file,
+        ):
+            file[key][()]
+
+
+def test_every_array_and_table_says_what_it_is(tiny):
+    results = tiny / "results/demo"
+    apart = {"benchmarks", "data"}  # of Snakemake; of models and downloads
+    paths = [path for kind in ("h5", "tsv") for path in results.rglob(f"*.{kind}")]
+    for path in paths:
+        name = path.relative_to(results)
+        if name.parts[0] not in apart:
+            about = read_provenance(path)
+            assert about["file"] == name.as_posix()
+            assert about["code"], path
+            # What is drawn from the rules knows no data.
+            assert about.get("source", "simulated") == "simulated", path
+            assert name.parts[0] == "dag" or "source" in about, path
 
 
 def test_every_array_and_table_of_a_run_is_described(tiny):

@@ -5,11 +5,10 @@ import shutil
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from nsdrecon.store import read_ids
+from nsdrecon.store import read_ids, read_table
 from one_process import run_jobs
 from workflow_runs import copy_project, snakemake
 
@@ -28,7 +27,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def metrics(demo):
-    return pd.read_csv(demo / "results/demo/tables/metrics.tsv", sep="\t")
+    return read_table(demo / "results/demo/tables/metrics.tsv")
 
 
 def row(metrics, subject, system, metric):
@@ -58,7 +57,7 @@ def test_no_column_carries_the_name_of_a_published_network(metrics):
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_test_image_is_reconstructed_once_with_its_id(demo, subject):
-    trials = pd.read_csv(demo / f"results/demo/{subject}/trials.tsv", sep="\t")
+    trials = read_table(demo / f"results/demo/{subject}/trials.tsv")
     test = np.unique(trials.loc[trials["split"] == "test", "nsd_id"])
     for path in (demo / f"results/demo/{subject}/reconstructions").glob("*.h5"):
         np.testing.assert_array_equal(read_ids(path), test)
@@ -103,7 +102,7 @@ def test_fewer_repeats_and_clusters_left_out(demo, metrics):
     settings = {"subjects": [1], "evaluation": {"repeats": ["vdvae"], "holdout": ["vdvae"]}}
     targets = ["results/demo/tables/repeats.tsv", "results/demo/tables/holdout.tsv"]
     run_jobs(demo, *targets, overlays=("config/demo.yaml", settings))
-    repeats, holdout = (pd.read_csv(demo / target, sep="\t") for target in targets)
+    repeats, holdout = (read_table(demo / target) for target in targets)
     main = row(metrics, "subj01", "vdvae", "PixCorr")["mean"]
 
     # All numbers of repeats speak of the same images, and all three of them are the main table's.

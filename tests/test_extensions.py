@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import pandas as pd
 import pytest
 import torch
 import yaml
 
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import implementation, load, rows, source
+from nsdrecon.store import read_table
 from tiny_runs import OVERLAYS, TINY
 from workflow_runs import ROOT, snakemake, started_jobs
 
@@ -135,9 +135,9 @@ def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
 
 def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_report(extended):
     project, _ = extended
-    metrics = pd.read_csv(project / "results/demo/tables/metrics.tsv", sep="\t")
+    metrics = read_table(project / "results/demo/tables/metrics.tsv")
     assert {SYSTEM, f"shuffled-{SYSTEM}"} <= set(metrics["system"])
-    contrasts = pd.read_csv(project / "results/demo/tables/contrasts.tsv", sep="\t")
+    contrasts = read_table(project / "results/demo/tables/contrasts.tsv")
     assert set(contrasts["contrast"]) == {"Stable - Tinted Diffusion (DDIM)"}
     assert "Tinted Diffusion, DDIM" in (project / "results/demo/report.html").read_text()
     folder = project / "results/demo/subj01/reconstructions"
@@ -149,7 +149,7 @@ def test_a_backbone_and_a_feature_space_of_a_user_reach_the_tables_and_the_repor
 
 def test_metrics_of_a_user_reach_the_tables_and_the_report(extended):
     project, _ = extended
-    metrics = pd.read_csv(project / "results/demo/tables/metrics.tsv", sep="\t")
+    metrics = read_table(project / "results/demo/tables/metrics.tsv")
     means = metrics.query("subject == 'subj01'").pivot(
         index="system", columns="metric", values="mean"
     )

@@ -7,7 +7,9 @@ from nsdrecon.data.nsd import (
     read_design,
     read_stimulus_table,
     read_trials,
+    require_design,
     require_repeats,
+    require_same_shared,
     split_ids,
     trial_table,
 )
@@ -167,6 +169,41 @@ def test_trial_table_with_another_split_is_refused(tmp_path):
     write_table(tmp_path / "trials.tsv", trials)
     with pytest.raises(InputError, match="split validation; expected train or test"):
         read_trials(tmp_path / "trials.tsv")
+
+
+def test_a_trial_whose_split_is_not_that_of_its_image_is_refused(tmp_path):
+    trials = trial_table(small_design(), "subj01", [1])
+    tested = trials.index[trials["split"] == "test"][0]
+    trials.loc[tested, "split"] = "train"
+    write_table(tmp_path / "trials.tsv", trials)
+    with pytest.raises(InputError, match=rf"found trials {tested} whose split is not that"):
+        read_trials(tmp_path / "trials.tsv")
+
+
+@pytest.mark.parametrize("column", ["nsd_id", "shared", "session", "repeat"])
+def test_trials_against_the_design_are_refused(column):
+    trials = trial_table(small_design(), "subj01", [2, 3])
+    require_design(trials.sample(frac=1, random_state=0), small_design(), "subj01")
+    changed = trials.copy()
+    changed.loc[4, column] = {"nsd_id": 47, "shared": 1 - changed["shared"][4]}.get(column, 3)
+    if column == "shared":  # marked for the other split altogether
+        changed.loc[4, "split"] = "train" if changed["split"][4] == "test" else "test"
+    with pytest.raises(InputError, match=r"other images, splits or repeats of trials 14; expected"):
+        require_design(changed, small_design(), "subj01")
+    with pytest.raises(InputError, match=r"found 19 trials; expected 20 by small design"):
+        require_design(trials[:-1], small_design(), "subj01")
+
+
+def test_shared_images_of_another_meaning_are_refused(tmp_path):
+    """Table of stimuli and design call the same images shared."""
+    path = tmp_path / "stim.csv"
+    trials = pd.DataFrame({"nsd_id": [1, 2, 1], "shared": [1, 0, 1]})
+    require_same_shared(trials, read_stimulus_table(stimulus_csv(path)), path)
+    other = read_stimulus_table(stimulus_csv(path, shared1000=[True, False, False]))
+    with pytest.raises(InputError, match=r"stim\.csv: found another 'shared1000' of nsd_id 1;"):
+        require_same_shared(trials, other, path)
+    with pytest.raises(InputError, match=r"found 1 stimuli; expected also nsd_id 1, 2, 1"):
+        require_same_shared(trials, other[:1], path)
 
 
 def test_sessions_may_differ_in_length():

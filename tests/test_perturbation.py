@@ -76,8 +76,8 @@ LEAKS = [
     ),
     (
         "features.py",
-        "split_ids(read_trials(files.trials), params.split)",
-        'read_trials(files.trials)["nsd_id"].unique()',
+        "split_ids(trials, params.split)",
+        'trials["nsd_id"].unique()',
         "subj01/latents/vd-text/train.h5",
     ),
 ]

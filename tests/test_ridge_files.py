@@ -14,7 +14,7 @@ from nsdrecon.ridge.decoding import decode, predict
 from nsdrecon.ridge.fitting import fit_weights
 from nsdrecon.ridge.responses import prepare_gram
 from nsdrecon.ridge.scores import scores_table
-from nsdrecon.store import create_h5, read_array
+from nsdrecon.store import create_h5, describe, read_array
 
 N_TRAIN, N_TEST, N_VOXELS = 40, 12, 60
 SHAPE = (3, 10)  # three tokens, the first of which is constant
@@ -241,9 +241,9 @@ def test_predictions_are_a_file_of_latents(experiment):
     latents = read_latents(experiment.folder / "predictions.h5", "sd-text", experiment.test_id)
     assert latents.shape == (N_TEST, *SHAPE)
     with h5py.File(experiment.folder / "predictions.h5") as file:
-        assert dict(file.attrs) | {"shape": SHAPE} == {
-            "feature": "sd-text", "shape": SHAPE, "subject": "subj01", "rescale": "loo"
-        }  # fmt: skip
+        about = {"feature": "sd-text", "subject": "subj01", "rescale": "loo"}
+        assert {name: file.attrs[name] for name in about} == about
+        assert tuple(file.attrs["shape"]) == SHAPE
 
 
 def test_scores_by_token_and_by_given_parts(experiment):
@@ -307,6 +307,16 @@ def test_latents_that_are_not_finite_are_refused(experiment):
     assert not (experiment.folder / "weights.h5").exists()
 
 
+@pytest.mark.parametrize("name", ["weights", "intercept", "voxel_mean", "loo_std"])
+def test_weights_that_are_not_finite_are_refused(experiment, name):
+    weights = experiment.fit()
+    with h5py.File(weights, "r+") as file:
+        file[name][(3,) * file[name].ndim] = np.nan
+    for decoded in (experiment.predicted, lambda path: decode(path, experiment.test_betas)):
+        with pytest.raises(InputError, match=r"weights\.h5: found weights that are not finite"):
+            decoded(weights)
+
+
 @pytest.mark.parametrize("which", ["train", "latents"])
 def test_images_that_do_not_match_are_refused(experiment, which):
     write = {"train": write_betas, "latents": experiment.write_latents}[which]
@@ -362,6 +372,7 @@ def test_more_targets_than_the_weights_say_are_refused(experiment):
     weights = experiment.fit()
     with h5py.File(weights, "r+") as file:
         file.attrs["shape"] = (3, 9)
+        describe(file, weights)
     with pytest.raises(
         InputError, match=r"found weights of shape \(60, 30\) .* expected \(60, 27\)"
     ):
@@ -371,6 +382,7 @@ def test_more_targets_than_the_weights_say_are_refused(experiment):
 def test_latents_that_are_not_of_their_shape_are_refused(experiment):
     with h5py.File(experiment.path["latents"], "r+") as file:
         file.attrs["shape"] = (3, 9)
+        describe(file, experiment.path["latents"])
     with pytest.raises(InputError, match=r"found latents of shape \(40, 30\); expected \(40, 27\)"):
         experiment.fit()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipped_bytes import flip_a_byte
 from nsdrecon import store
 from nsdrecon.errors import InputError
 
@@ -62,6 +63,58 @@ def test_rows_are_found_by_id(tmp_path_factory, nsd_id, data):
     np.testing.assert_array_equal(got, rows_for(wanted))
     np.testing.assert_array_equal(store.read_array(path, "x"), rows_for(nsd_id))
     np.testing.assert_array_equal(store.read_ids(path), nsd_id)
+
+
+def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
+    """At every 53rd byte of a file: in its arrays, its structure and its attributes."""
+    path = tmp_path / "a.h5"
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal((9, 5)), "images": rng.integers(0, 9, (9, 1, 6, 6, 3))}
+    about = {"subject": "subj01", "shape": (5,)}
+    store.write_arrays(path, np.arange(9), arrays, about)
+    whole = path.read_bytes()
+    noticed = []
+    for position in range(0, len(whole), 53):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            with store.open_h5(path) as file:
+                for name, values in arrays.items():
+                    np.testing.assert_array_equal(file[name][()], values)
+                np.testing.assert_array_equal(file["nsd_id"][()], np.arange(9))
+                assert file.attrs["subject"] == "subj01"
+        except InputError as error:
+            noticed.append(str(error))
+    assert len(noticed) > len(whole) / 53 / 2
+    assert all(f"{path}: found" in text and "Remove it" in text for text in noticed)
+
+
+def test_of_two_open_files_the_damaged_one_is_named(tmp_path):
+    good, bad = tmp_path / "good.h5", tmp_path / "bad.h5"
+    for path in (good, bad):
+        store.write_arrays(path, np.arange(3), {"x": np.ones((3, 4))})
+    flip_a_byte(bad, "x")
+    for outer, inner in ((good, bad), (bad, good)):
+        with (
+            pytest.raises(InputError, match=r"bad\.h5: found data that do not read"),
+            store.open_h5(outer),
+            store.open_h5(inner),
+            store.open_h5(bad) as file,
+        ):
+            file["x"][()]
+    with pytest.raises(ZeroDivisionError), store.open_h5(good):
+        1 / 0  # noqa: B018
+
+
+def test_what_a_file_does_not_have_is_named(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write_arrays(path, np.arange(3), {})
+    with (
+        pytest.raises(InputError, match=f"{path}.*attribute: 'shape'"),
+        store.open_h5(path) as file,
+    ):
+        file.attrs["shape"]
 
 
 def test_reading_some_rows_reads_no_others(tmp_path):

@@ -137,6 +137,17 @@ def test_another_type(tmp_path, voxels, ending, dtype):
         read_session(path, voxels, 7)
 
 
+def test_a_mask_that_lies_elsewhere_than_the_betas_is_refused(tmp_path, voxels):
+    """Mirrored, as another program may write it; rounding of a header is no other place."""
+    betas = write_betas_nifti(tmp_path / "b.nii.gz", random_betas())
+    mirrored = AFFINE @ np.diag([-1, 1, 1, 1])
+    mask = read_mask(write_volume(tmp_path / "mirrored.nii.gz", random_mask(), mirrored))
+    with pytest.raises(InputError, match=r"b\.nii\.gz: found affine \[\[1\.8.*mirrored\.nii\.gz"):
+        read_session(betas, mask, 7)
+    close = read_mask(write_volume(tmp_path / "close.nii.gz", random_mask(), AFFINE + 1e-4))
+    np.testing.assert_array_equal(read_session(betas, close, 7), read_session(betas, voxels, 7))
+
+
 def test_scaled_nifti_is_refused(tmp_path, voxels):
     image = nib.Nifti1Image(random_betas(), AFFINE)
     image.header.set_slope_inter(1 / 300, 0)

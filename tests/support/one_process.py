@@ -84,6 +84,7 @@ def _run(job) -> None:
         params=job.params,
         wildcards=job.wildcards,
         threads=job.threads,
+        config=job.rule.workflow.config,
         log=[None],
     )
     script = Path(str(job.rule.snakefile)).parent / job.rule.script

@@ -17,6 +17,7 @@ rule trials:
         # Looked at before hours are spent; a trial table is the same with and without.
         repeats=untracked(RUN.max_repeats if RUN.repeats else None),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
+        source=DATA.source,
     script:
         "../scripts/trials.py"
 
@@ -30,6 +31,7 @@ rule average_betas:
             session=sessions(wildcards),
         ),
         trials="<results>/{subject}/trials.tsv",
+        design=DATA.design,
     output:
         train="<results>/{subject}/betas/train.h5",
         test="<results>/{subject}/betas/test.h5",
@@ -46,5 +48,6 @@ rule average_betas:
         code=code("average_betas"),
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
+        source=DATA.source,
     script:
         "../scripts/average_betas.py"

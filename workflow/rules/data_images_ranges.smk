@@ -17,6 +17,7 @@ rule download_train_stimuli:
         download=1,
     params:
         cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        source=untracked(DATA.source),
     script:
         "../scripts/download_train_stimuli.py"
 
@@ -37,5 +38,6 @@ rule download_shared_stimuli:
         download=1,
     params:
         cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        source=untracked(DATA.source),
     script:
         "../scripts/download_shared_stimuli.py"

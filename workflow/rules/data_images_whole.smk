@@ -19,6 +19,7 @@ rule train_stimuli:
         runtime=scaled(60),
     params:
         code=code("train_stimuli"),
+        source=DATA.source,
     script:
         "../scripts/train_stimuli.py"
 
@@ -41,5 +42,6 @@ rule shared_stimuli:
         runtime=scaled(20),
     params:
         code=code("shared_stimuli"),
+        source=DATA.source,
     script:
         "../scripts/shared_stimuli.py"

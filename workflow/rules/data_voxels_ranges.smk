@@ -18,6 +18,7 @@ rule download_session_betas:
         download=1,
     params:
         cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        source=untracked(DATA.source),
         key=lambda wildcards: DATA.betas_key(wildcards.subject, wildcards.session),
     script:
         "../scripts/download_session_betas.py"

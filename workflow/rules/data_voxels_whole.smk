@@ -22,5 +22,6 @@ rule session_betas:
         runtime=scaled(10),
     params:
         code=code("session_betas"),
+        source=DATA.source,
     script:
         "../scripts/session_betas.py"

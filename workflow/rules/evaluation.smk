@@ -151,7 +151,7 @@ rule metrics:
         runtime=scaled(15),
     params:
         code=code("metrics"),
-        cfg=settings("evaluation.bootstrap", "nsd.source", "seed"),
+        cfg=settings("evaluation.bootstrap", "seed"),
         metrics=METRICS,
         contrasts=RUN.contrasts,
         subjects=SUBJECTS,

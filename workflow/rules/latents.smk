@@ -100,6 +100,7 @@ rule features:
         kind=lambda wildcards: feature(wildcards).kind,
         part=part,
         settings=encoder_settings,
+        source=DATA.source,
         split=seen_split,
     script:
         "../scripts/features.py"

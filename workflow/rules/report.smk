@@ -76,6 +76,7 @@ rule noise_ceiling_figure:
         "../envs/nsdrecon.yaml"
     params:
         code=code("noise_ceiling_figure"),
+        source=DATA.source,
         subjects=SUBJECTS,
     script:
         "../scripts/noise_ceiling_figure.py"

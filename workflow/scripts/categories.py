@@ -1,10 +1,10 @@
 """Categories of a subject's images, by the meaning of their captions."""
 
 from nsdrecon.evaluation.variants import semantic_clusters
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import write_table
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg = snakemake.params.cfg
     table = semantic_clusters(
         snakemake.input.train,

@@ -1,10 +1,10 @@
 """Draw the rules, one subject's jobs and the files of every rule, as this run is configured."""
 
 from nsdrecon.graph.plan import draw_files, draw_jobs, draw_rules, mermaid, planned_jobs
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import whole_file
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)
     subject = snakemake.params.subject
     drawings = {

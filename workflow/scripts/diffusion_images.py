@@ -5,10 +5,10 @@ from nsdrecon.devices import PRECISIONS, choose_device
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
 from nsdrecon.diffusion.sampling import Sampling
 from nsdrecon.extensions import implementation
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_array, read_ids, shard_ids, write_arrays
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     params = snakemake.params
     cfg, how = params.cfg, params.how
     subject, system = snakemake.wildcards.subject, snakemake.wildcards.system

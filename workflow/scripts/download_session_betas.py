@@ -6,12 +6,12 @@ from nsdrecon.data.betas import store_session
 from nsdrecon.data.nsd import read_design, trial_table
 from nsdrecon.data.remote_sessions import read_remote_session
 from nsdrecon.data.volumes import read_mask
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.transfer.chunks import WORKERS
 from nsdrecon.transfer.manifest import record_of
 from nsdrecon.transfer.s3 import nsd_bucket
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     bucket = nsd_bucket(snakemake.params.cfg, workers=WORKERS)
     key, output = snakemake.params.key, Path(snakemake.output.file)
     subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)

@@ -1,12 +1,12 @@
 """Fetch the shared images alone out of the remote stimulus file."""
 
 from nsdrecon.data.nsd import read_design
+from nsdrecon.job import job
 from nsdrecon.layout import STIMULI
-from nsdrecon.logs import job_log
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     bucket = nsd_bucket(snakemake.params.cfg)
     design = read_design(snakemake.input.design)
     nsd_id = design.nsd_id[0, : design.n_shared]

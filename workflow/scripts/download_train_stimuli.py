@@ -1,12 +1,12 @@
 """Fetch a subject's training images alone out of the remote stimulus file."""
 
 from nsdrecon.data.nsd import read_trials, split_ids
+from nsdrecon.job import job
 from nsdrecon.layout import STIMULI
-from nsdrecon.logs import job_log
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     bucket = nsd_bucket(snakemake.params.cfg)
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
     file, table = snakemake.output.file, snakemake.output.record

@@ -2,11 +2,11 @@
 
 from nsdrecon.devices import choose_device
 from nsdrecon.evaluation.scoring import evaluate
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.metrics import from_params
 from nsdrecon.store import read_ids
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     metrics = [from_params(row) for row in snakemake.params.metrics]
     evaluate(

@@ -2,19 +2,22 @@
 
 from nsdrecon.data.captions import captions_of
 from nsdrecon.data.latent_files import write_latents
-from nsdrecon.data.nsd import read_stimulus_table, read_trials, split_ids
+from nsdrecon.data.nsd import read_stimulus_table, read_trials, require_same_shared, split_ids
 from nsdrecon.devices import choose_device
 from nsdrecon.extensions import implementation
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_array, shard_ids
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     how, params, files = snakemake.params.how, snakemake.params, snakemake.input
     device = choose_device(how["device"], snakemake.threads)
-    nsd_id = shard_ids(split_ids(read_trials(files.trials), params.split), *params.part)
+    trials = read_trials(files.trials)
+    nsd_id = shard_ids(split_ids(trials, params.split), *params.part)
     if params.kind == "text":
         table, captions = files.seen
-        seen = captions_of(captions, nsd_id, len(read_stimulus_table(table)))
+        stimuli = read_stimulus_table(table)
+        require_same_shared(trials, stimuli, table)
+        seen = captions_of(captions, nsd_id, len(stimuli))
     else:
         seen = read_array(files.seen, "images", nsd_id)
     features = implementation(params.encoder)(

@@ -6,10 +6,10 @@ from nsdrecon.evaluation.floors import (
     nearest_training_image,
     random_training_image,
 )
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import dataset, open_h5, read_ids
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     stimuli, test = snakemake.input.stimuli, snakemake.input.test
     subject, seed = snakemake.wildcards.subject, snakemake.params.cfg["seed"]
     nsd_id = read_ids(test)

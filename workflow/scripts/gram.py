@@ -1,10 +1,10 @@
 """Gram matrix of a subject's training responses."""
 
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.ridge.responses import prepare_gram
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     prepare_gram(
         snakemake.input[0],
         snakemake.output[0],

@@ -4,10 +4,10 @@ import pandas as pd
 
 from nsdrecon.evaluation.statistics import metrics_table
 from nsdrecon.evaluation.variants import holdout_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_table, write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     cfg, paths = snakemake.params.cfg, snakemake.input
     scores = pd.concat(
         holdout_table(*map(read_table, files), cfg["evaluation.held_out"])

@@ -1,10 +1,10 @@
 """A subject's training images without the clusters of captions that are left out."""
 
 from nsdrecon.evaluation.variants import select_images, semantic_clusters, without_clusters
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_ids
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     cfg, output = snakemake.params.cfg, snakemake.output
     clusters = semantic_clusters(
         snakemake.input.captions, n_clusters=cfg["evaluation.categories"], seed=cfg["seed"]

@@ -1,7 +1,7 @@
 """Join the shards of one feature space of a subject."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import merge_h5
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     merge_h5(snakemake.input, snakemake.output[0], ["latents"])

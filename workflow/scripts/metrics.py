@@ -4,13 +4,14 @@ from nsdrecon.evaluation.published import PUBLISHED, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
 from nsdrecon.evaluation.tables import Layout, voxels_used, write_latex, write_markdown
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.metrics import from_params, identification_names
+from nsdrecon.provenance import simulated
 from nsdrecon.store import read_table, write_table
 
 SIMULATED = "The data set is simulated: the rows of published results are of other images."
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
     columns = [from_params(row) for row in params.metrics]
     tables = [read_table(path) for path in snakemake.input.scores]
@@ -28,7 +29,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         "columns": columns,
         "layout": Layout(params.systems, params.floors, params.ceilings),
         "published": PUBLISHED,
-        "note": f"{voxels} {SIMULATED if cfg['nsd.source'] == 'simulated' else ''}".strip(),
+        "note": f"{voxels} {SIMULATED if simulated() else ''}".strip(),
     }
     write_markdown(metrics, output.markdown, **shown)
     # One subject alone is not pooled: its own rows come last.

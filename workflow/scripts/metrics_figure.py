@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.pages.figures.scores import bars_figure, retrieval_figure, scatter_figure
 from nsdrecon.store import read_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     params = snakemake.params
     rows = [from_params(row) for row in params.metrics]
     columns = [metric.name for metric in rows]

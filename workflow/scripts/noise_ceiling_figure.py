@@ -4,12 +4,12 @@ import numpy as np
 
 from nsdrecon.data.volumes import Voxels, read_map
 from nsdrecon.evaluation.ceilings import noise_ceiling
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.pages.figures.regression import noise_ceiling_figure
 from nsdrecon.store import dataset, open_h5
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     ceilings = {}
     for subject, betas, ncsnr in zip(
         snakemake.params.subjects, snakemake.input.betas, snakemake.input.ncsnr, strict=True

@@ -6,10 +6,10 @@ import pandas as pd
 import yaml
 
 from nsdrecon.graph.plan import Partition, format_amount, planned_jobs, rule_table, totals
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import whole_file, write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)
     partitions = []
     if snakemake.params.partitions:

@@ -1,10 +1,10 @@
 """Latents of one feature space, predicted from a subject's test responses."""
 
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.ridge.decoding import predict
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     predict(
         snakemake.input.weights,

@@ -1,13 +1,13 @@
 """Figure of one subject: seen images beside the reconstructions of every system."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import evenly_spaced, write_caption
 from nsdrecon.pages.figures.pictures import reconstructions_figure
 from nsdrecon.store import read_ids
 
 ROWS = 12
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     caption = reconstructions_figure(
         snakemake.input.stimuli,
         dict(zip(snakemake.params.titles, snakemake.input.systems, strict=True)),

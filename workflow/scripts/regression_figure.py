@@ -1,11 +1,11 @@
 """Figure of one subject: cross-validated accuracy of every regression."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.pages.figures.regression import regression_figure
 from nsdrecon.store import read_table
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     tables = [read_table(path) for path in snakemake.input]
     caption = regression_figure(
         dict(zip(snakemake.params.features, tables, strict=True)),

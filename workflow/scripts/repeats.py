@@ -3,12 +3,12 @@
 import pandas as pd
 
 from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.pages.figures.scores import repeats_figure
 from nsdrecon.store import read_table, write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     cfg, params = snakemake.params.cfg, snakemake.params
     paths, parts = list(snakemake.input.scores), []
     for n in params.n:

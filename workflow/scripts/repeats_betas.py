@@ -1,9 +1,9 @@
 """Test responses of a subject, averaged over the first repeats alone."""
 
 from nsdrecon.evaluation.variants import average_first_repeats
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     average_first_repeats(
         snakemake.input[0],
         snakemake.output[0],

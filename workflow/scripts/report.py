@@ -4,15 +4,17 @@ from pathlib import Path
 
 from nsdrecon.evaluation.tables import Layout
 from nsdrecon.graph.plan import LEGEND, format_amount
-from nsdrecon.logs import job_log, versions
+from nsdrecon.job import job
+from nsdrecon.logs import versions
 from nsdrecon.metrics import from_params
 from nsdrecon.pages import sections
 from nsdrecon.pages.report import Picture, Section, settings_table, write_report
+from nsdrecon.provenance import current, simulated
 from nsdrecon.store import read_table
 
 PACKAGES = ("snakemake", "torch", "diffusers", "transformers", "numpy", "scikit-image", "nibabel")
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     params, files, config = snakemake.params, snakemake.input, snakemake.params.config
     protocol, subjects = config["evaluation"]["protocol"], params.subjects
     metrics, totals = read_table(files.metrics), read_table(files.usage_totals)
@@ -29,9 +31,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         Picture(files.filegraph, "The files of every rule, by one job's example."),
     ]
     parts = [
-        sections.reconstructions(
-            files.reconstructions, simulated=config["nsd"]["source"] == "simulated"
-        ),
+        sections.reconstructions(files.reconstructions, simulated=simulated()),
         Section("Samples", [sections.figure(path) for path in files.samples]),
         sections.scores(
             files.scores, metrics, read_table(files.contrasts), **shown, protocol=protocol
@@ -49,7 +49,8 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     write_report(
         snakemake.output[0],
         title="Images reconstructed from fMRI",
-        summary=f"{', '.join(subjects)}: {'; '.join(params.systems.values())}.",
+        summary=f"{', '.join(subjects)}: {'; '.join(params.systems.values())}. "
+        f"Data: {current()['source']}.",
         sections=parts,
         footer=", ".join(f"{name} {found}" for name, found in versions(*PACKAGES).items()),
     )

@@ -2,11 +2,11 @@
 
 from nsdrecon.evaluation.agreement import sample_agreement
 from nsdrecon.evaluation.statistics import metrics_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.metrics import from_params
 from nsdrecon.store import write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     cfg = snakemake.params.cfg
     metrics = [from_params(row) for row in snakemake.params.metrics]
     tables = [

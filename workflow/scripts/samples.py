@@ -3,9 +3,9 @@
 from nsdrecon.clip_features import VisionEncoder
 from nsdrecon.devices import choose_device
 from nsdrecon.diffusion.samples import summarise_samples
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     device = choose_device(how["device"], snakemake.threads)
     encoder = VisionEncoder(

@@ -1,13 +1,13 @@
 """Figure of one system: the chosen sample of each image, the mean, and where samples disagree."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import evenly_spaced, write_caption
 from nsdrecon.pages.figures.pictures import samples_figure
 from nsdrecon.store import read_ids
 
 ROWS = 8
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     caption = samples_figure(
         snakemake.input.stimuli,
         snakemake.input.reconstructions,

@@ -2,12 +2,12 @@
 
 from math import prod
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.ridge.scores import scores_table
 from nsdrecon.store import write_table
 from nsdrecon.vdvae.config import VDVAEConfig
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     sizes, parts = None, snakemake.params.parts
     if parts:
         shapes = VDVAEConfig(**parts["architecture"]).latent_shapes(parts["layers"])

@@ -2,9 +2,9 @@
 
 from nsdrecon.data.betas import extract_session
 from nsdrecon.data.nsd import read_design, trial_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)
     extract_session(
         snakemake.input.betas,

@@ -2,9 +2,9 @@
 
 from nsdrecon.data.nsd import read_design
 from nsdrecon.data.stimuli import extract_stimuli
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     design = read_design(snakemake.input.design)
     extract_stimuli(
         snakemake.input.stimuli, design.nsd_id[0, : design.n_shared], snakemake.output[0]

@@ -2,8 +2,8 @@
 
 from nsdrecon.data.nsd import read_trials, split_ids
 from nsdrecon.data.stimuli import extract_stimuli
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
     extract_stimuli(snakemake.input.stimuli, nsd_id, snakemake.output[0])

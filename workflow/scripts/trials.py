@@ -1,10 +1,10 @@
 """Write the trial table of a subject."""
 
 from nsdrecon.data.nsd import read_design, require_repeats, trial_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     trials = trial_table(
         read_design(snakemake.input.design), snakemake.wildcards.subject, snakemake.params.sessions
     )

@@ -2,13 +2,13 @@
 
 from nsdrecon.data.latent_files import read_latents
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_ids, shard_ids, write_arrays
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.decoding import decode_latents
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     subject = snakemake.wildcards.subject
     device = choose_device(how["device"], snakemake.threads)

@@ -3,13 +3,13 @@
 from nsdrecon.data.latent_files import write_latents
 from nsdrecon.data.nsd import read_trials, split_ids
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.store import read_array, shard_ids
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.latents import extract_latents
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     device = choose_device(how["device"], snakemake.threads)
     seen = split_ids(read_trials(snakemake.input.trials), snakemake.params.split)

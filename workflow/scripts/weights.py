@@ -1,10 +1,10 @@
 """Ridge weights of a subject for one feature space."""
 
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.ridge.fitting import fit_weights
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     fit_weights(
         snakemake.input.gram,

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from nsdrecon import layout
+from nsdrecon import layout, provenance
 from nsdrecon.errors import InputError, listing
 from nsdrecon.regions import volumes
 from nsdrecon.run import Run
@@ -63,6 +63,15 @@ class DataFiles:
             )
         if self.settings["s3"]["endpoint"] is not None:
             require_https(self.settings["s3"]["endpoint"], own_server=True)
+
+    @property
+    def source(self) -> str:
+        """Where the data come from, as every file says that is made of them."""
+        if self.simulated:
+            return provenance.SIMULATED
+        if self.local:
+            return f"local {self.settings['root']}"
+        return f"s3://{self.settings['s3']['bucket']}"
 
     @property
     def keeps_volumes(self) -> bool:

@@ -210,13 +210,78 @@ def read_trials(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is missing, lacks a column or names a split that does not exist.
+        If the file is missing, lacks a column, names a split that does not exist, or marks a trial
+        of a shared image for training or another one for testing.
     """
     table = read_table(path, TRIAL_COLUMNS)
     strange = sorted(set(table["split"]) - set(SPLITS))
     if strange:
         raise InputError(path, found=f"split {listing(strange)}", expected=" or ".join(SPLITS))
+    wrong = table["trial"][(table["split"] == "test") != (table["shared"] == 1)]
+    if len(wrong):
+        raise InputError(
+            path,
+            found=f"trials {listing(wrong)} whose split is not that of their image",
+            expected="test for shared images, train for all others",
+        )
     return table
+
+
+def require_design(trials: pd.DataFrame, design: Design, subject: str) -> None:
+    """Check that a trial table is what the design of the experiment says.
+
+    Raises
+    ------
+    InputError
+        If a trial differs; it is named.
+    """
+    expected = trial_table(design, subject, sorted(set(trials["session"])))
+    found = trials[list(TRIAL_COLUMNS)].sort_values("trial", ignore_index=True)
+    if len(found) != len(expected):
+        raise InputError(
+            f"trial table of {subject}",
+            found=f"{len(found)} trials",
+            expected=f"{len(expected)} by {design.source}",
+        )
+    wrong = expected["trial"][(found != expected).any(axis=1)]
+    if len(wrong):
+        raise InputError(
+            f"trial table of {subject}",
+            found=f"other images, splits or repeats of trials {listing(wrong)}",
+            expected=f"those of {design.source}",
+            remedy="Make the table again.",
+        )
+
+
+def require_same_shared(trials: pd.DataFrame, stimuli: pd.DataFrame, source: str | Path) -> None:
+    """Check that the table of stimuli means the same images by shared as the trials do.
+
+    Parameters
+    ----------
+    trials
+        Trial table of a subject.
+    stimuli
+        Table of stimuli, read from ``source``.
+
+    Raises
+    ------
+    InputError
+        If an image is shared in one of them alone; it is named.
+    """
+    nsd_id = trials["nsd_id"].to_numpy()
+    beyond = nsd_id[nsd_id >= len(stimuli)]
+    if len(beyond):
+        raise InputError(
+            source, found=f"{len(stimuli)} stimuli", expected=f"also nsd_id {listing(beyond)}"
+        )
+    differ = nsd_id[stimuli["shared"].to_numpy()[nsd_id] != (trials["shared"] == 1).to_numpy()]
+    if len(differ):
+        raise InputError(
+            source,
+            found=f"another 'shared1000' of nsd_id {listing(np.unique(differ))}",
+            expected="the shared images of the experiment's design",
+            remedy="Use table and design of the same release.",
+        )
 
 
 def split_ids(trials: pd.DataFrame, split: str) -> np.ndarray:

@@ -23,6 +23,8 @@ from nibabel.spatialimages import HeaderDataError
 from nsdrecon.errors import InputError
 from nsdrecon.store import dataset, open_h5, whole_file
 
+_AFFINE_TOLERANCE = 0.01  # mm: rounding of a header
+
 
 @dataclass(frozen=True)
 class Voxels:
@@ -156,7 +158,7 @@ def read_session(path: str | Path, voxels: Voxels, n_trials: int) -> np.ndarray:
     ------
     InputError
         If the file is missing, damaged or truncated, is not int16 with unit scaling, or has another
-        volume shape than the mask or another number of trials.
+        volume shape or (NIfTI) affine than the mask, or another number of trials.
     """
     path = Path(path)
     if not path.is_file():
@@ -170,8 +172,10 @@ def read_session(path: str | Path, voxels: Voxels, n_trials: int) -> np.ndarray:
 
 def _read_nifti_session(path: Path, voxels: Voxels, n_trials: int) -> np.ndarray:
     with _nifti_errors(path):
-        proxy = nib.load(path).dataobj
+        image = nib.load(path)
+        proxy = image.dataobj
     _require_betas(path, proxy.shape, proxy.dtype, voxels, n_trials)
+    _require_affine(path, image, voxels)
     if (proxy.slope, proxy.inter) != (1, 0):
         raise InputError(
             path,
@@ -247,6 +251,23 @@ def _require_betas(
         raise InputError(
             path, found=f"{shape[3]} trials", expected=f"{n_trials} trials by the design"
         )
+
+
+def _require_affine(path: Path, image: nib.Nifti1Image, voxels: Voxels) -> None:
+    """Check that betas lie where the mask does; a header may leave it open."""
+    known = any(image.header[code] > 0 for code in ("sform_code", "qform_code"))
+    if known and not np.allclose(image.affine, voxels.affine, atol=_AFFINE_TOLERANCE):
+        raise InputError(
+            path,
+            found=f"affine {_rows(image.affine)}",
+            expected=f"{_rows(voxels.affine)} as in {voxels.source}",
+            remedy="Use betas and mask of one space and release; a mask that another program wrote "
+            "may be mirrored.",
+        )
+
+
+def _rows(affine: np.ndarray) -> list[list[float]]:
+    return np.round(affine[:3], 3).tolist()
 
 
 def _require_shape(path: str | Path, shape: tuple[int, ...], voxels: Voxels) -> None:

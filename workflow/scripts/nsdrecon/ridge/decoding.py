@@ -117,7 +117,7 @@ def predict(
     ------
     InputError
         If a file is damaged, the weights are of other voxels, another subject or other units, a
-        response is not finite, or ``test`` is asked of less than two images.
+        response or a weight is not finite, or ``test`` is asked of less than two images.
     """
     responses = Responses.of(test_betas)
     n_images = len(responses.nsd_id)
@@ -137,9 +137,8 @@ def predict(
                 subject=model.labels["subject"],
                 rescale=rescale,
             )
-            for columns, predictions in model.predictions(betas, block):
-                part = model.statistics.part(columns)
-                latents[:, columns] = rescaled(predictions, part, rescale)
+            for columns, values in model.latents(betas, block, rescale):
+                latents[:, columns] = values
     logger.info("%s: %d images predicted", model.feature, n_images)
 
 
@@ -190,9 +189,8 @@ def decode(
         check_finite(betas, np.arange(len(betas)), "betas", "responses", rows="rows")
         standardised = torch.from_numpy(model.standardise(betas)).float().to(device)
         latents = np.empty((len(betas), len(model.statistics)), dtype=np.float32)
-        for columns, predictions in model.predictions(standardised, block):
-            part = model.statistics.part(columns)
-            latents[:, columns] = rescaled(predictions, part, rescale)
+        for columns, values in model.latents(standardised, block, rescale):
+            latents[:, columns] = values
     return latents
 
 
@@ -200,6 +198,7 @@ def decode(
 class _Weights:
     """An open weights file."""
 
+    source: str | Path
     weights: h5py.Dataset
     standardise: Standardisation
     voxels: Voxels
@@ -208,15 +207,34 @@ class _Weights:
     shape: tuple[int, ...]
     labels: dict[str, str]
 
-    def predictions(
-        self, standardised: torch.Tensor, block: int
-    ) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Predictions without intercept for standardised responses (n, n_voxels), by blocks."""
+    def latents(
+        self, standardised: torch.Tensor, block: int, rescale: Rescale
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Latents (n, n_block) for standardised responses (n, n_voxels), by blocks of targets.
+
+        Raises
+        ------
+        InputError
+            If one is not finite, which is the weights' fault: responses have been looked at.
+        """
         n_targets = len(self.statistics)
         for start in progress(range(0, n_targets, block), description=self.feature, unit="block"):
             columns = slice(start, min(start + block, n_targets))
             weights = torch.from_numpy(self.weights[:, columns]).to(standardised)
-            yield columns, product(standardised, weights)
+            part = self.statistics.part(columns)
+            values = rescaled(product(standardised, weights), part, rescale)
+            _check_finite_weights(values, f"of targets from {start}", self.source)
+            yield columns, values
+
+
+def _check_finite_weights(values: np.ndarray, what: str, source: str | Path) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(
+            source,
+            found=f"weights that are not finite, {what}",
+            expected="finite numbers",
+            remedy="Remove it and run again.",
+        )
 
 
 @contextmanager
@@ -235,10 +253,14 @@ def _open_weights(path: str | Path) -> Iterator[_Weights]:
                 found=f"weights of shape {weights.shape} with {len(statistics)} intercepts",
                 expected=f"({len(voxels)}, {n_targets}): voxels, and targets of shape {shape}",
             )
+        # The other statistics are scores, which a constant target has not.
+        for name in ("intercept", "target_std", "loo_mean", "loo_std"):
+            _check_finite_weights(getattr(statistics, name), name, path)
         standardise = Standardisation(
             dataset(file, "voxel_mean")[()], dataset(file, "voxel_std")[()]
         )
         yield _Weights(
+            path,
             weights,
             standardise,
             voxels,

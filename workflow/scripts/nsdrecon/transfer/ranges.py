@@ -242,7 +242,7 @@ def download_stimuli_by_ranges(
         return conclude(path)
     origin = _read_layout(remote, nsd_id)
     identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
-    create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote)
+    create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote, target=path)
     with PartialFile(path, identity, create) as file:
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
@@ -287,8 +287,10 @@ def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     return layout
 
 
-def _create(path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: RemoteObject) -> None:
-    """A file with room for the images at its end, allocated but not written."""
+def _create(
+    path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: RemoteObject, target: Path
+) -> None:
+    """A file with room for the images at its end, allocated but not written, to be ``target``."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -299,6 +301,7 @@ def _create(path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: Remo
         file[store.ID] = nsd_id
         space = h5py.h5s.create_simple((len(nsd_id), *shape))
         h5py.h5d.create(file.id, IMAGES.encode(), h5py.h5t.NATIVE_UINT8, space, plan)
+        store.describe(file, target)
 
 
 def _holds(path: Path, remote: RemoteObject, nsd_id: np.ndarray) -> bool:
