@@ -307,6 +307,15 @@ def test_latents_that_are_not_finite_are_refused(experiment):
     assert not (experiment.folder / "weights.h5").exists()
 
 
+def test_images_of_the_training_are_not_predicted(experiment):
+    weights = experiment.fit()
+    ids = experiment.test_id.copy()
+    ids[2] = experiment.train_id[7]
+    write_betas(experiment.path["test"], ids, experiment.test_betas)
+    with pytest.raises(InputError, match=rf"test\.h5: found nsd_id {ids[2]}, on which"):
+        experiment.predicted(weights)
+
+
 @pytest.mark.parametrize("name", ["weights", "intercept", "voxel_mean", "loo_std"])
 def test_weights_that_are_not_finite_are_refused(experiment, name):
     weights = experiment.fit()

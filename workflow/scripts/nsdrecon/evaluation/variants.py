@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.randomness import integer_seed
-from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, rows_of
+from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, read_rows, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def select_images(source: str | Path, nsd_id: np.ndarray, output: str | Path) ->
             kept = result.create_dataset(name, (len(rows), *values.shape[1:]), values.dtype)
             step = max(1, _BLOCK_ELEMENTS // max(int(np.prod(values.shape[1:])), 1))
             for start in range(0, len(rows), step):
-                kept[start : start + step] = values[rows[start : start + step]]
+                kept[start : start + step] = read_rows(values, rows[start : start + step])
         result.attrs.update(dict(file.attrs))
     logger.info("%d of %d images kept", len(rows), len(available))
 

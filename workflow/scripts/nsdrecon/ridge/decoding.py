@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nsdrecon.data.volumes import Voxels
-from nsdrecon.errors import InputError
+from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
 from nsdrecon.ridge.linalg import product
 from nsdrecon.ridge.responses import (
@@ -116,14 +116,22 @@ def predict(
     Raises
     ------
     InputError
-        If a file is damaged, the weights are of other voxels, another subject or other units, a
-        response or a weight is not finite, or ``test`` is asked of less than two images.
+        If a file is damaged; if the weights are of other voxels, another subject or other units, or
+        were trained on an image of the responses; if a response or a weight is not finite; or if
+        ``test`` is asked of less than two images.
     """
     responses = Responses.of(test_betas)
     n_images = len(responses.nsd_id)
     _check_rescale(rescale, n_images, responses.path)
     with _open_weights(weights) as model:
         responses.same_voxels(model.voxels, model.labels)
+        seen = np.intersect1d(responses.nsd_id, model.nsd_id)
+        if len(seen):
+            raise InputError(
+                test_betas,
+                found=f"nsd_id {listing(seen)}, on which {weights} was trained",
+                expected="images that training has not seen",
+            )
         betas = torch.empty(n_images, len(model.voxels), device=device)
         for columns, values in responses.blocks(responses.nsd_id):
             betas[:, columns] = torch.from_numpy(model.standardise(values, columns)).to(betas)
@@ -199,6 +207,7 @@ class _Weights:
     """An open weights file."""
 
     source: str | Path
+    nsd_id: np.ndarray
     weights: h5py.Dataset
     standardise: Standardisation
     voxels: Voxels
@@ -261,6 +270,7 @@ def _open_weights(path: str | Path) -> Iterator[_Weights]:
         )
         yield _Weights(
             path,
+            dataset(file, ID)[()],
             weights,
             standardise,
             voxels,
