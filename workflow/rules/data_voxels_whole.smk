@@ -22,6 +22,7 @@ rule session_betas:
         runtime=scaled(10),
     params:
         code=code("session_betas"),
+        cfg=settings("nsd.betas", "nsd.mask", "nsd.space"),
         source=DATA.source,
     script:
         "../scripts/session_betas.py"

@@ -63,9 +63,12 @@ rule weights:
         runtime=scaled(60),
     params:
         code=code("weights"),
-        cfg=settings("regression.alpha_grid", "regression.alpha_per_target"),
+        cfg=lambda wildcards: settings(
+            f"regression.alpha.{wildcards.feature}",
+            "regression.alpha_grid",
+            "regression.alpha_per_target",
+        ),
         how=untracked(settings("device", "regression.block")),
-        alpha=lambda wildcards: config["regression"]["alpha"][wildcards.feature],
     script:
         "../scripts/weights.py"
 

@@ -28,7 +28,13 @@ rule diffusion_images:
         code=lambda wildcards: fingerprint(
             "diffusion_images", source(REGISTRY.backbone(wildcards.system).loader)
         ),
-        cfg=settings("seed", "stage2.compile", "stage2.precision", "stage2.samples"),
+        cfg=lambda wildcards: settings(
+            "seed",
+            "stage2.compile",
+            "stage2.precision",
+            "stage2.samples",
+            *(f"stage2.{name}" for name in (*sampling(wildcards), *own_settings(wildcards))),
+        ),
         how=untracked(settings("device", "stage2.batch_size")),
         folder=backbone_folder,
         guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),

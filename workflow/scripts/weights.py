@@ -11,7 +11,7 @@ with job(snakemake):
         snakemake.input.betas,
         snakemake.input.latents,
         snakemake.output[0],
-        alpha=snakemake.params.alpha,
+        alpha=cfg[f"regression.alpha.{snakemake.wildcards.feature}"],
         alpha_grid=cfg["regression.alpha_grid"],
         per_target=cfg["regression.alpha_per_target"],
         device=choose_device(how["device"], snakemake.threads),

@@ -27,8 +27,8 @@ from nsdrecon.whole_files import whole_file
 
 ID = "nsd_id"
 _COPY_BYTES = 64 * 2**20  # rows that merge_h5 holds at a time
-# A row of chunks as wide as NSD's latents (23 MB): neighbouring images are not read twice.
-_CACHE_BYTES = 32 * 2**20
+# For single rows: a row of chunks as wide as NSD's latents (23 MB), so that none is read twice.
+ROW_CACHE = 32 * 2**20
 _PROVENANCE, _CRC32 = "provenance", "crc32"  # attributes of an HDF5 file
 _CHECKED = "# crc32 "  # begins a table, before the checksum of all that follows it
 _REMEDY = "Remove it and run again."
@@ -89,8 +89,15 @@ def _checksum(file: h5py.File) -> int:
 
 
 @contextmanager
-def open_h5(path: str | Path) -> Iterator[h5py.File]:
+def open_h5(path: str | Path, cache_bytes: int = 2**20) -> Iterator[h5py.File]:
     """An existing HDF5 file, open for reading.
+
+    Parameters
+    ----------
+    path
+        The file.
+    cache_bytes
+        Memory that each of its datasets may take for chunks that were read before.
 
     Raises
     ------
@@ -102,7 +109,7 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(path, found="no file", expected="an HDF5 file")
     try:
-        file = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES, rdcc_nslots=10_007)
+        file = h5py.File(path, "r", rdcc_nbytes=cache_bytes, rdcc_nslots=10_007)
     except (OSError, RuntimeError) as error:
         size = path.stat().st_size
         raise _damaged(path, f"{size} bytes that do not open ({error})") from error
@@ -255,7 +262,7 @@ def read_array(path: str | Path, name: str, nsd_id: np.ndarray | None = None) ->
     InputError
         If the array or one of the ids is not in the file.
     """
-    with open_h5(path) as file:
+    with open_h5(path, ROW_CACHE) as file:
         values = dataset(file, name)
         found = unique_ids(dataset(file, ID)[()], path)
         if len(values) != len(found):

@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.randomness import integer_seed
-from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, read_rows, rows_of
+from nsdrecon.store import ID, ROW_CACHE, create_h5, dataset, open_h5, read_ids, read_rows, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def select_images(source: str | Path, nsd_id: np.ndarray, output: str | Path) ->
     """
     available = read_ids(source)
     rows = np.sort(rows_of(nsd_id, available, source))
-    with open_h5(source) as file, create_h5(output) as result:
+    with open_h5(source, ROW_CACHE) as file, create_h5(output) as result:
         for name, values in file.items():
             if len(values) != len(available):
                 result.create_dataset(name, data=values[()])
