@@ -8,8 +8,9 @@ import h5py
 import pytest
 
 from flipped_bytes import flip_a_byte
+from nsdrecon.checked_files import read_provenance
 from nsdrecon.errors import InputError
-from nsdrecon.store import open_h5, read_provenance, read_table
+from nsdrecon.store import open_h5, read_table
 from workflow_runs import ROOT
 
 PAGE = (ROOT / "docs/data-contract.md").read_text()

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from nsdrecon import layout, provenance, store
+from nsdrecon.checked_files import read_provenance
 from nsdrecon.errors import InputError
 from nsdrecon.job import job
 from one_process import run_jobs
@@ -56,14 +57,14 @@ def results(tmp_path):
 def test_what_is_written_in_a_job_says_what_it_was_made_from_and_with(results):
     responses = write(results / "subj01/betas/test.h5", settings={"responses.min_ncsnr": None})
     scores = write(results / "subj01/evaluation/vdvae.tsv", settings={"seed": 1})
-    cfg = {"evaluation.bootstrap": 10, "device": "cuda", "latents.batch_size": 4}
-    with job(a_job([responses, scores, "model.pth"], cfg=cfg, code="abc")) as log:
+    params = {"cfg": {"evaluation.bootstrap": 10}, "how": {"device": "cuda"}, "code": "abc"}
+    with job(a_job([responses, scores, "model.pth"], **params)) as log:
         log.info("at work")
         store.write_arrays(results / "tables/a.h5", np.array([1]), {"x": np.ones(1)})
         store.write_table(results / "tables/a.tsv", pd.DataFrame({"x": [1]}))
         assert provenance.simulated()
     for name in ("tables/a.h5", "tables/a.tsv"):
-        about = store.read_provenance(results / name)
+        about = read_provenance(results / name)
         assert about.pop("versions").keys() >= {"python", "numpy", "torch"}
         settings = {"responses.min_ncsnr": None, "seed": 1, "evaluation.bootstrap": 10}
         assert about == {"source": "simulated", "file": name, "code": "abc", "settings": settings}
@@ -84,7 +85,7 @@ def test_a_copy_of_rows_says_what_it_is_itself(results):
     merged = results / "subj01/latents/a/train.h5"
     with provenance.written_in("demo", ABOUT):
         store.merge_h5([source], merged, ["x"])
-    assert store.read_provenance(merged)["file"] == "subj01/latents/a/train.h5"
+    assert read_provenance(merged)["file"] == "subj01/latents/a/train.h5"
     with h5py.File(merged) as file:
         assert file.attrs["a"] == "b"
 
@@ -136,8 +137,12 @@ def test_raw_data_of_another_source_than_an_input_are_refused(results):
 def test_files_that_were_made_with_different_settings_are_refused(results):
     one = write(results / "subj01/betas/train.h5")
     other = write(results / "subj01/latents/a/train.h5", settings={"seed": 3})
-    with pytest.raises(InputError, match=r"seed: 3; expected 0, with"), job(a_job([one, other])):
-        pass
+    for inputs, cfg in (([one, other], {}), ([other], {"seed": 0})):
+        with (
+            pytest.raises(InputError, match=r"a/train\.h5: found seed: 3; expected 0, as in"),
+            job(a_job(inputs, cfg=cfg)),
+        ):
+            pass
 
 
 def test_an_array_that_no_job_made_is_refused(results):
@@ -201,7 +206,7 @@ def test_predictions_of_another_subject_are_refused(called_local):
     """In place of the subject's own: the run stops before anything is decoded."""
     own = "subj01/predictions/vdvae.h5"
     path, other = (called_local / "results/demo" / name for name in (own, own.replace("1/", "2/")))
-    with provenance.written_in("demo", store.read_provenance(path)):
+    with provenance.written_in("demo", read_provenance(path)):
         store.merge_h5([path], other, ["latents"])
     other.replace(path)
     with pytest.raises(RuntimeError, match=f"found subj02/predictions/vdvae.h5; expected {own}"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
+from nsdrecon.checked_files import describe
 from nsdrecon.data.latent_files import read_latents, write_latents
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
@@ -14,7 +15,7 @@ from nsdrecon.ridge.decoding import decode, predict
 from nsdrecon.ridge.fitting import fit_weights
 from nsdrecon.ridge.responses import prepare_gram
 from nsdrecon.ridge.scores import scores_table
-from nsdrecon.store import create_h5, describe, read_array
+from nsdrecon.store import create_h5, read_array
 
 N_TRAIN, N_TEST, N_VOXELS = 40, 12, 60
 SHAPE = (3, 10)  # three tokens, the first of which is constant

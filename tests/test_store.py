@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flipped_bytes import flip_a_byte
 from nsdrecon import store
 from nsdrecon.errors import InputError
+from nsdrecon.whole_files import whole_file
 
 ids = st.lists(st.integers(0, 50), unique=True, max_size=12)
 
@@ -23,7 +24,7 @@ def rows_for(nsd_id):
 
 def test_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "a.tsv"
-    with store.whole_file(path) as partial:
+    with whole_file(path) as partial:
         assert partial.name.endswith("a.tsv")
         partial.write_text("whole")
         assert not path.exists()
@@ -45,7 +46,7 @@ def test_file_has_the_permissions_of_the_umask(tmp_path):
     path = tmp_path / "a.txt"
     mask = os.umask(0o027)
     try:
-        with store.whole_file(path) as partial:
+        with whole_file(path) as partial:
             partial.write_text("x")
     finally:
         os.umask(mask)

@@ -21,7 +21,7 @@ from benchmarks.nsd_sized import N_IMAGES, N_SHARED, N_STIMULI, N_TRIALS, SIZE, 
 from nsdrecon import layout
 from nsdrecon.logs import progress
 from nsdrecon.randomness import generator
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 from nsdsim.anatomy import Anatomy, brain_mask
 from nsdsim.scenes import Scene, caption_scene, draw_scene, sample_scene
 

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from nsdrecon.store import whole_file
 from nsdrecon.transfer import checksums
+from nsdrecon.whole_files import whole_file
 
 BUCKET = "rehearsal"
 PART = 8 << 20

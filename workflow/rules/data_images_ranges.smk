@@ -16,7 +16,7 @@ rule download_train_stimuli:
     resources:
         download=1,
     params:
-        cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        how=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         source=untracked(DATA.source),
     script:
         "../scripts/download_train_stimuli.py"
@@ -37,7 +37,7 @@ rule download_shared_stimuli:
     resources:
         download=1,
     params:
-        cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        how=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         source=untracked(DATA.source),
     script:
         "../scripts/download_shared_stimuli.py"

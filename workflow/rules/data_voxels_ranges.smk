@@ -17,9 +17,8 @@ rule download_session_betas:
     resources:
         download=1,
     params:
-        cfg=untracked(
-            settings("nsd.betas", "nsd.mask", "nsd.s3", "nsd.space", "nsd.terms_accepted")
-        ),
+        cfg=untracked(settings("nsd.betas", "nsd.mask", "nsd.space")),
+        how=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         source=untracked(DATA.source),
         key=lambda wildcards: DATA.betas_key(wildcards.subject, wildcards.session),
     script:

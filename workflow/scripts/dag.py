@@ -2,7 +2,7 @@
 
 from nsdrecon.graph.plan import draw_files, draw_jobs, draw_rules, mermaid, planned_jobs
 from nsdrecon.job import job
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 with job(snakemake) as log:
     jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)

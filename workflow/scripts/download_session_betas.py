@@ -12,7 +12,7 @@ from nsdrecon.transfer.manifest import record_of
 from nsdrecon.transfer.s3 import nsd_bucket
 
 with job(snakemake) as log:
-    bucket = nsd_bucket(snakemake.params.cfg, workers=WORKERS)
+    bucket = nsd_bucket(snakemake.params.how, workers=WORKERS)
     key, output = snakemake.params.key, Path(snakemake.output.file)
     subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)
     trials = trial_table(read_design(snakemake.input.design), subject, [session])

@@ -7,7 +7,7 @@ from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
 with job(snakemake) as log:
-    bucket = nsd_bucket(snakemake.params.cfg)
+    bucket = nsd_bucket(snakemake.params.how)
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
     file, table = snakemake.output.file, snakemake.output.record
     record = download_stimuli_by_ranges(bucket, STIMULI, nsd_id, file, record=table)

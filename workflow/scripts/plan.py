@@ -7,7 +7,8 @@ import yaml
 
 from nsdrecon.graph.plan import Partition, format_amount, planned_jobs, rule_table, totals
 from nsdrecon.job import job
-from nsdrecon.store import whole_file, write_table
+from nsdrecon.store import write_table
+from nsdrecon.whole_files import whole_file
 
 with job(snakemake) as log:
     jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)

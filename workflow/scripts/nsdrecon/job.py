@@ -9,22 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from nsdrecon import provenance
+from nsdrecon.checked_files import read_provenance
 from nsdrecon.logs import job_log, versions
-from nsdrecon.store import read_provenance
 
 _PACKAGES = ("diffusers", "numpy", "scikit-learn", "scipy", "torch", "transformers")
-# How a result is computed, not what it is.
-_WITHOUT_EFFECT = {
-    "device",
-    "downloads.mirrors",
-    "latents.batch_size",
-    "nsd.s3",
-    "nsd.terms_accepted",
-    "regression.block",
-    "stage1.batch_size",
-    "stage2.batch_size",
-    "stage2.compile",
-}
 
 
 @contextmanager
@@ -49,10 +37,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     with job_log(snakemake.log[0], snakemake.rule) as log:
         inputs = {path: read_provenance(path) for path in map(str, snakemake.input)}
         said = {path: about for path, about in inputs.items() if about}
-        about = provenance.common(said, run, params.get("source"))
-        own = {k: v for k, v in params.get("cfg", {}).items() if k not in _WITHOUT_EFFECT}
+        about = provenance.common(said, run, params.get("source"), params.get("cfg", {}))
         about |= {
-            "settings": about["settings"] | own,
             "code": params.get("code"),
             "versions": {"python": platform.python_version(), **versions(*_PACKAGES)},
         }

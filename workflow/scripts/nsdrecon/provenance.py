@@ -91,7 +91,10 @@ def place(path: str | Path, run: str) -> str:
 
 
 def common(
-    files: Mapping[str, Mapping[str, Any]], run: str, source: str | None = None
+    files: Mapping[str, Mapping[str, Any]],
+    run: str,
+    source: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Source and settings of what is made from some files.
 
@@ -103,14 +106,16 @@ def common(
         Name of the run.
     source
         Of raw data that are read besides.
+    settings
+        Of what is made from the files, by dotted key.
 
     Raises
     ------
     InputError
-        If a file is another than its path says, such as another subject's, or if the files come
-        from different sources or were made with different settings.
+        If a file is another than its path says, such as another subject's; if the files come from
+        different sources; or if they were made with settings that differ, or are not these.
     """
-    settings: dict[str, Any] = {}
+    settings = dict(settings or {})
     reference = "nsd.source"
     for path, about in files.items():
         expected = place(path, run)
@@ -131,7 +136,7 @@ def common(
                 raise InputError(
                     path,
                     found=f"{key}: {value}",
-                    expected=f"{settings[key]}, with which the other inputs were made",
+                    expected=f"{settings[key]}, as in the configuration or in other inputs",
                     remedy=_REMEDY,
                 )
     return {"settings": settings, **({"source": source} if source else {})}

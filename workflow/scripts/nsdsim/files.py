@@ -23,7 +23,8 @@ from nsdrecon import layout
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
 from nsdrecon.randomness import generator
-from nsdrecon.store import create_h5, dataset, open_h5, whole_file
+from nsdrecon.store import create_h5, dataset, open_h5
+from nsdrecon.whole_files import whole_file
 
 from .brain import Brain, noise_ceiling_snr
 from .config import MAX_SUBJECTS, SimulationConfig

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 CAPTIONS_PER_IMAGE = 5  # as in the published array; COCO has 5 to 7
 

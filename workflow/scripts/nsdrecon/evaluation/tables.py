@@ -12,7 +12,8 @@ import pandas as pd
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.published import PublishedResult
 from nsdrecon.metrics import Metric
-from nsdrecon.store import dataset, open_h5, whole_file
+from nsdrecon.store import dataset, open_h5
+from nsdrecon.whole_files import whole_file
 
 
 @dataclass(frozen=True)

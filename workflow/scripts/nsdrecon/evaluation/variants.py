@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
+from nsdrecon.checked_files import ROW_CACHE
 from nsdrecon.errors import InputError, listing
 from nsdrecon.randomness import integer_seed
-from nsdrecon.store import ID, ROW_CACHE, create_h5, dataset, open_h5, read_ids, read_rows, rows_of
+from nsdrecon.store import ID, create_h5, dataset, open_h5, read_ids, read_rows, rows_of
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
-from nsdrecon.store import ID, read_array, read_ids, whole_file
+from nsdrecon.store import ID, read_array, read_ids
+from nsdrecon.whole_files import whole_file
 
 logger = logging.getLogger(__name__)
 

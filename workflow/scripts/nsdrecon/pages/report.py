@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from nsdrecon.errors import InputError
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 

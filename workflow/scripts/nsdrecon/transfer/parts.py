@@ -26,7 +26,6 @@ from typing import Protocol, TypeVar
 
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
-from nsdrecon.store import whole_file
 from nsdrecon.transfer.checksums import new_md5
 from nsdrecon.transfer.sources import (
     CHUNK,
@@ -37,6 +36,7 @@ from nsdrecon.transfer.sources import (
     Source,
     split,
 )
+from nsdrecon.whole_files import whole_file
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from nsdrecon import store
+from nsdrecon import checked_files, store
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.manifest import Record, record_of
 from nsdrecon.transfer.parts import PartialFile, is_here
@@ -301,7 +301,7 @@ def _create(
         file[store.ID] = nsd_id
         space = h5py.h5s.create_simple((len(nsd_id), *shape))
         h5py.h5d.create(file.id, IMAGES.encode(), h5py.h5t.NATIVE_UINT8, space, plan)
-        store.describe(file, target)
+        checked_files.describe(file, target)
 
 
 def _holds(path: Path, remote: RemoteObject, nsd_id: np.ndarray) -> bool:

@@ -21,7 +21,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 from . import clip as clip_training
 from .denoising import SCHEDULE

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from nsdrecon.randomness import generator
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nsdrecon.randomness import generator
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 from nsdsim.scenes import caption_scene, draw_scene, sample_scene
 
 logger = logging.getLogger(__name__)

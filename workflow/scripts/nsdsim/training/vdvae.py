@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from nsdrecon import randomness
-from nsdrecon.store import whole_file
 from nsdrecon.vdvae import mixture, preprocessing
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.decoding import decode_latents
 from nsdrecon.vdvae.latents import extract_latents
 from nsdrecon.vdvae.model import VDVAE, Gaussian
+from nsdrecon.whole_files import whole_file
 
 from .scenes_cache import training_images
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.store import whole_file
+from nsdrecon.whole_files import whole_file
 
 # Okabe and Ito's colours, told apart under the common colour deficiencies.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
