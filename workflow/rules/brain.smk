@@ -33,7 +33,8 @@ rule maps:
         runtime=scaled(120),
     params:
         code=code("maps"),
-        cfg=settings("device", "regression.block"),
+        how=untracked(settings("device", "regression.block")),
+        source=DATA.source,
         features=FEATURES,
     script:
         "../scripts/maps.py"
@@ -62,13 +63,9 @@ rule regions:
         runtime=scaled(120),
     params:
         code=code("regions"),
-        cfg=settings(
-            "device",
-            "evaluation.bootstrap",
-            "regression.alpha_grid",
-            "regression.block",
-            "seed",
-        ),
+        cfg=settings("evaluation.bootstrap", "regression.alpha_grid", "seed"),
+        how=untracked(settings("device", "regression.block")),
+        source=DATA.source,
         features=FEATURES,
         regions=[astuple(region) for region in RUN.regions],
         volumes=volumes(RUN.regions),

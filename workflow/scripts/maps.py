@@ -2,12 +2,12 @@
 
 from nsdrecon.brain.maps import FeatureFiles, SubjectFiles, write_maps
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.brain import maps_figure
 from nsdrecon.pages.figures.drawing import write_caption
 
-with job_log(snakemake.log[0], snakemake.rule):
-    files, outputs, cfg = snakemake.input, snakemake.output, snakemake.params.cfg
+with job(snakemake):
+    files, outputs, how = snakemake.input, snakemake.output, snakemake.params.how
     features = dict(
         zip(
             snakemake.params.features,
@@ -23,8 +23,8 @@ with job_log(snakemake.log[0], snakemake.rule):
         SubjectFiles(files.gram, files.betas, files.ncsnr),
         features,
         maps,
-        device=choose_device(cfg["device"], snakemake.threads),
-        block=cfg["regression.block"],
+        device=choose_device(how["device"], snakemake.threads),
+        block=how["regression.block"],
     )
     caption = maps_figure(maps, outputs.figure, subject=snakemake.wildcards.subject)
     write_caption(outputs.caption, caption)

@@ -2,13 +2,13 @@
 
 from nsdrecon.brain.region_decoding import decode_regions
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.brain import regions_figure
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.regions import Region
 from nsdrecon.store import write_table
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     files, params = snakemake.input, snakemake.params
     table = decode_regions(
         files.gram,
@@ -19,8 +19,8 @@ with job_log(snakemake.log[0], snakemake.rule):
         alpha_grid=params.cfg["regression.alpha_grid"],
         resamples=params.cfg["evaluation.bootstrap"],
         seed=params.cfg["seed"],
-        device=choose_device(params.cfg["device"], snakemake.threads),
-        block=params.cfg["regression.block"],
+        device=choose_device(params.how["device"], snakemake.threads),
+        block=params.how["regression.block"],
     )
     write_table(snakemake.output.table, table)
     caption = regions_figure(table, snakemake.output.figure)
