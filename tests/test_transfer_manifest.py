@@ -50,7 +50,7 @@ def records(tmp_path: Path) -> list[Record]:
 def test_manifest_keeps_every_column(records, tmp_path):
     write_manifest(tmp_path / "manifest.tsv", reversed(records))
     assert manifest.read_manifest(tmp_path / "manifest.tsv") == records
-    header = (tmp_path / "manifest.tsv").read_text().splitlines()[0]
+    header = (tmp_path / "manifest.tsv").read_text().splitlines()[1]
     assert header.split("\t") == ["file", "bytes", "checksum", "source", "when"]
     assert records[0].when.endswith("+00:00")
     known = manifest.recorded_checksum(tmp_path / "manifest.tsv", records[1].file)

@@ -21,7 +21,8 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from nsdrecon.errors import InputError
-from nsdrecon.store import dataset, open_h5, whole_file
+from nsdrecon.store import dataset, open_h5
+from nsdrecon.whole_files import whole_file
 
 _AFFINE_TOLERANCE = 0.01  # mm: rounding of a header
 
