@@ -9,6 +9,7 @@ import pytest
 
 from flipped_bytes import flip_a_byte
 from nsdrecon.checked_files import read_provenance
+from nsdrecon.data.volumes import read_mask
 from nsdrecon.errors import InputError
 from nsdrecon.store import open_h5, read_table
 from workflow_runs import ROOT
@@ -89,14 +90,15 @@ def test_tables_have_the_columns_that_the_page_names(tiny, name):
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_flipped_byte_is_noticed(tiny, name, tmp_path):
-    """In every kind of file: in each array of one, in the middle of a table."""
+    """In every kind of file: in each array of one, in the middle of a table or volume."""
     path = tmp_path / Path(name).name
     original = files(tiny, name)[0]
-    if name.endswith(".tsv"):
+    if not name.endswith(".h5"):
         shutil.copyfile(original, path)
         flip_a_byte(path)
+        read = read_table if name.endswith(".tsv") else read_mask
         with pytest.raises(InputError, match=f"{re.escape(str(path))}: found .*Remove it"):
-            read_table(path)
+            read(path)
         return
     with h5py.File(original) as file:
         arrays = [key for key in file if file[key].size]

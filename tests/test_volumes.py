@@ -1,4 +1,5 @@
 import gzip
+import json
 
 import h5py
 import nibabel as nib
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsdrecon.data.volumes import Voxels, read_labels, read_map, read_mask, read_session
+from nsdrecon import provenance
+from nsdrecon.data.volumes import Voxels, read_labels, read_map, read_mask, read_session, write_map
 from nsdrecon.errors import InputError
 from small_nsd import AFFINE, truncate, write_betas_hdf5, write_betas_nifti, write_volume
 
@@ -163,6 +165,31 @@ def test_truncated_session(tmp_path, voxels, ending, share):
     path = truncate(WRITERS[ending](tmp_path / f"betas_session01.{ending}", betas), share)
     with pytest.raises(InputError, match=r"betas_session01\.\S+ found"):
         read_session(path, voxels, 50)
+
+
+def test_a_map_says_what_it_is(tmp_path, voxels):
+    path, about = tmp_path / "results/demo/subj01/maps/a.nii.gz", {"source": "simulated"}
+    contents = set()
+    for _ in range(2):
+        with provenance.written_in("demo", about):
+            write_map(path, np.arange(len(voxels)), voxels)
+        (comment,) = nib.load(path).header.extensions
+        assert json.loads(comment.text) == {**about, "file": "subj01/maps/a.nii.gz"}
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    np.testing.assert_array_equal(read_map(path, voxels), np.arange(len(voxels)))
+
+
+def test_a_flipped_bit_anywhere_in_a_mask_is_noticed(tmp_path):
+    """But for the date of the compression."""
+    path = write_volume(tmp_path / "mask.nii.gz", random_mask())
+    whole = path.read_bytes()
+    for position in range(11, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"mask\.nii\.gz: found data that do not read"):
+            read_mask(path)
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9])

@@ -20,6 +20,7 @@ from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from nsdrecon import provenance
 from nsdrecon.errors import InputError
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.whole_files import whole_file
@@ -113,12 +114,16 @@ def read_map(path: str | Path, voxels: Voxels) -> np.ndarray:
 def write_map(path: str | Path, values: np.ndarray, voxels: Voxels) -> None:
     """Write values of the voxels, (n_voxels,), as a NIfTI volume of float32, all or nothing.
 
-    It has the affine of the voxels; outside of them it is not a number.
+    It has the affine of the voxels; outside of them it is not a number. What it says of itself
+    (`nsdrecon.provenance`) is a comment among the extensions of its header.
     """
     volume = np.full(voxels.shape, np.nan, dtype=np.float32)
     volume[tuple(voxels.index.T)] = values
+    image = nib.Nifti1Image(volume, voxels.affine)
+    if (words := provenance.words(path)) is not None:
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", words.encode()))
     with whole_file(path) as partial:
-        nib.save(nib.Nifti1Image(volume, voxels.affine), partial)
+        nib.save(image, partial)
 
 
 def read_labels(path: str | Path, voxels: Voxels) -> np.ndarray:
@@ -284,6 +289,10 @@ def _read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise InputError(path, found="no file", expected="a NIfTI volume")
     with _nifti_errors(path):
+        if path.suffix == ".gz":
+            # nibabel stops before the end, where gzip compares its checksum.
+            with igzip.open(path, "rb") as stream:
+                stream.read()
         image = nib.load(path)
         values = np.asarray(image.dataobj)
     if values.ndim != 3:
