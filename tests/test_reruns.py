@@ -215,6 +215,18 @@ def configfiles(project: Path, overlays: tuple) -> list[str]:
     return paths
 
 
+def test_another_number_of_shards_reruns_nothing_where_inputs_are_not_counted(finished):
+    """Nor does it hide another change: what is joined knows with what its shards are made."""
+    triggers = ("-n", "--rerun-triggers", "mtime", "params", "software-env")
+    overlays = (*OVERLAYS, {"shards": 2})
+    assert set(started_jobs(finished, *triggers, overlays=overlays)) <= ABOUT_THE_RUN
+    overlays = (*OVERLAYS, {"shards": 2, "stage2": {"guidance": 2.0}})
+    found = started_jobs(finished, *triggers, overlays=overlays)
+    assert found["diffusion_images"] == 2
+    assert {"reconstructions", "evaluation", "metrics"} <= set(found)
+    assert not {"weights", "features", "vdvae_images"} & set(found)
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=[change.what for change in CHANGES])
 def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
     overlays = (*OVERLAYS, change.settings) if change.settings else OVERLAYS

@@ -57,6 +57,20 @@ def part(wildcards):
     return int(number) - 1, int(count)
 
 
+def of_shards(rule, wildcards):
+    """Params of the rule that makes a file's shards, for the rule that joins them.
+
+    Another number of shards gives them other names, of which Snakemake has no notes yet: with what they
+    are made counts where they are joined.
+    """
+    own = {"how", "part", "split"}
+    return {
+        name: value(wildcards) if callable(value) else value
+        for name, value in getattr(rules, rule).params.items()
+        if name not in own
+    }
+
+
 def raw(path):
     """An output that is removed after its use, unless raw volumes are kept."""
     return path if DATA.keeps_volumes else temp(path)

@@ -126,6 +126,9 @@ rule latents:
         runtime=scaled(30),
     params:
         code=code("latents"),
+        made=lambda wildcards: of_shards(
+            "vdvae_latents" if wildcards.feature == STAGE1 else "features", wildcards
+        ),
     script:
         "../scripts/latents.py"
 

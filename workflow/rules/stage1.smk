@@ -51,5 +51,9 @@ rule reconstructions:
         runtime=scaled(20),
     params:
         code=code("reconstructions"),
+        made=lambda wildcards: of_shards(
+            "vdvae_images" if REGISTRY.backbone(wildcards.system) is None else "diffusion_images",
+            wildcards,
+        ),
     script:
         "../scripts/reconstructions.py"
