@@ -262,6 +262,7 @@ def test_nothing_is_asked_of_the_server_before_the_terms_are_accepted(server, pr
         assert done.returncode != 0
         assert "nsd.terms_accepted: found False; expected true" in done.stderr
         assert "data access form" in done.stderr
+        assert "Error in rule" not in done.stderr, "a job was started"
         assert proxy.headers == []
 
 

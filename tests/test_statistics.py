@@ -120,6 +120,28 @@ def test_subjects_who_saw_fewer_images():
     assert interval.low[0] < expected < interval.high[0]
 
 
+def test_a_column_of_one_subject_alone_is_that_subjects():
+    values = np.random.default_rng(3).normal(size=(2, 15, 2))
+    values[1, :, 1] = np.nan
+    both, alone = bootstrap_mean(values, **SETTINGS), bootstrap_mean(values[:1], **SETTINGS)
+    for name in ("mean", "low", "high"):
+        assert getattr(both, name)[1] == pytest.approx(getattr(alone, name)[1]), name
+    p_values = [sign_flip_p(some, permutations=99, seed=0)[1] for some in (values, values[:1])]
+    assert p_values[0] == p_values[1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_limits_are_finite_where_all_draws_lie_on_one_side(seed):
+    values = np.random.default_rng(0).exponential(size=(1, 5, 1))
+    interval = bootstrap_mean(values, resamples=1, seed=seed)
+    assert np.isfinite([interval.low, interval.high]).all()
+
+
+def test_values_of_another_shape_are_refused():
+    with pytest.raises(InputError, match=r"found shape \(3, 2\); expected \(subjects, images, col"):
+        bootstrap_mean(np.zeros((3, 2)), **SETTINGS)
+
+
 def test_p_value_equals_the_count_of_all_sign_patterns():
     differences = np.random.default_rng(0).normal(0.4, 1, size=10)
     signs = np.array(list(itertools.product([-1, 1], repeat=10)))
@@ -276,6 +298,12 @@ def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
     for _, family in table.groupby("subject"):
         np.testing.assert_allclose(family["p_holm"], holm(family["p"].to_numpy()))
     assert row(table, subject="pooled", metric="PixCorr")["n_subjects"] == 2
+
+
+def test_contrasts_are_in_the_order_of_the_metrics():
+    tables = [scores(system, Above=1.0, SSIM=0.5) for system in ("a", "b")]
+    found = contrasts_table(tables, [Contrast("a - b", "a", "b")], **SETTINGS)
+    assert found["metric"].tolist() == ["PixCorr", "Above", "SSIM"]
 
 
 def test_without_a_contrast_the_table_is_empty():
