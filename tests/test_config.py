@@ -151,7 +151,7 @@ def test_all_subjects_and_systems_at_full_size_are_planned(project):
     everything = {"subjects": list(range(1, 9)), "systems": list(REGISTRY.systems)}
     done = snakemake(project, "-n", "--quiet", "rules", overlays=(everything,))
     assert done.returncode == 0, done.stderr
-    assert "nsd.terms_accepted is false: a run stops" in done.stderr
+    assert "nsd.terms_accepted is false: a run stops" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])
