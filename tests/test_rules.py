@@ -39,6 +39,12 @@ def test_every_script_has_a_rule():
     assert set(SCRIPTS) == set(RULES)
 
 
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"doctor"}))
+def test_settings_that_cannot_change_a_result_rerun_nothing(name):
+    counted = " ".join(re.findall(r"\bcfg=settings\(([^)]*)\)", RULES[name]))
+    assert not re.search(r'batch_size"|"device"|\.block"', counted), "give them as how=untracked()"
+
+
 def test_rules_have_no_message():
     """A message would hide the rule, the log and the wildcards of a job that failed."""
     for file in (WORKFLOW / "rules").glob("*.smk"):
