@@ -36,6 +36,12 @@ def test_design_counts_from_zero(tmp_path, variables):
     assert design.nsd_id.dtype == design.image_of_trial.dtype == np.int64
 
 
+def test_a_design_of_shared_images_alone(tmp_path):
+    both = np.array([[500, 300], [500, 300]])
+    path = write_design(tmp_path / "design.mat", **design_variables([1, 2, 1], [3], both, 2))
+    assert set(trial_table(read_design(path), "subj02", [1])["split"]) == {"test"}
+
+
 def test_trial_table_by_hand(tmp_path, variables):
     design = read_design(write_design(tmp_path / "design.mat", **variables))
     trials = trial_table(design, "subj02", [1, 2])
@@ -110,6 +116,14 @@ def changed(**changes):
         (
             changed(subjectim=np.array([[500, 300, 1, 2, 3, 3], SUBJECT_IMAGES[1]])),
             "two numbers for subject 1",
+        ),
+        (
+            changed(subjectim=np.where(SUBJECT_IMAGES == 4, 0, SUBJECT_IMAGES)),
+            "an id below 1 in 'subjectim'",
+        ),
+        (
+            changed(masterordering=np.zeros((1, 0)), stimpattern=np.zeros((2, 2, 8))),
+            "a 'masterordering' that is empty",
         ),
         (changed(masterordering=np.array(["text"])), "expected numbers"),
         (lambda v: {k: v[k] for k in v if k != "sharedix"}, "no variable sharedix"),
