@@ -42,7 +42,9 @@ FILE_SIDES = {
     "weights": "weights, scores",
     "weights_loo": "weights, scores, alpha of 8 by LOO",
     "predict": "predictions from weights",
+    "regions": "20 regions, each alone and without",
 }
+N_REGIONS = 20
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -102,6 +104,8 @@ def bench_files(folder: Path, sizes: dict[str, int], arguments: argparse.Namespa
         seconds[side] = run["seconds"]
         print(f"{label:36} {run['seconds']:8.2f} {run['cpu_seconds']:8.1f} {run['peak_mb']:8.0f}")
     print(f"Gram matrix + weights: {seconds['gram'] + seconds['weights']:.1f} s")
+    whole = sum(seconds[side] for side in ("gram", "weights", "predict"))
+    print(f"regions against all voxels decoded once: {seconds['regions'] / whole:.2f}x the time")
     n, p, t = (sizes[name] for name in ("n_train", "n_voxels", "n_targets"))
     arrays = {"X, centred X": 2 * n * p, "Y, centred Y, dual weights": 3 * n * t, "weights": p * t}
     needed = {name: 8 * count / 1e9 for name, count in arrays.items()}
@@ -262,6 +266,7 @@ def _compare_tokens(folder: Path, _sizes: dict[str, int], _device: str) -> dict:
 def _write_files(folder: Path, sizes: dict[str, int], _device: str) -> dict:
     """Betas and latents that share 256 dimensions, block by block, in the workflow's formats."""
     import h5py
+    import nibabel as nib
     import numpy as np
 
     from nsdrecon.data.volumes import Voxels
@@ -299,6 +304,11 @@ def _write_files(folder: Path, sizes: dict[str, int], _device: str) -> dict:
         files["latents"]["latents"][:, columns] = latents[:n_train]
     for file in files.values():
         file.close()
+    # Each voxel is in four regions, as with NSD's areas, eccentricities, categories and streams.
+    for volume in range(4):
+        labels = np.arange(p) * N_REGIONS // 4 // p + 1 + volume
+        image = nib.Nifti1Image(labels.astype(np.int16).reshape(1, 1, p), np.eye(4))
+        nib.save(image, folder / f"labels{volume}.nii.gz")
     return {}
 
 
@@ -312,6 +322,8 @@ def _mixed(rng, shared, n_columns: int, noise: float):
 
 def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> dict:
     """One step of the workflow's regression."""
+    from nsdrecon.brain.region_decoding import decode_regions
+    from nsdrecon.regions import Region
     from nsdrecon.ridge.decoding import predict
     from nsdrecon.ridge.fitting import fit_weights
     from nsdrecon.ridge.responses import prepare_gram
@@ -320,6 +332,7 @@ def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> 
     path = {name: folder / f"{name}.h5" for name in ("train", "test", "latents", *FILE_SIDES)}
     gram = path["gram"]
     training = (path["train"], path["latents"])
+    volumes = {f"labels{number}": folder / f"labels{number}.nii.gz" for number in range(4)}
     steps = {
         "gram": lambda: prepare_gram(path["train"], gram, device=device, eigenvectors=False),
         "spectrum": lambda: prepare_gram(path["train"], path["spectrum"], device=device),
@@ -335,6 +348,19 @@ def _run_files(side: str, folder: Path, _sizes: dict[str, int], device: str) -> 
             device=device,
         ),
         "predict": lambda: predict(path["weights"], path["test"], path["predict"], device=device),
+        "regions": lambda: decode_regions(
+            *(gram, path["train"], {"vdvae": path["latents"]}),
+            [
+                Region(f"{volume} {label}", volume, (number + label,))
+                for number, volume in enumerate(volumes)
+                for label in range(1, N_REGIONS // 4 + 1)
+            ],
+            volumes,
+            alpha_grid=grid,
+            resamples=10_000,
+            seed=0,
+            device=device,
+        ),
     }
     with _Stopwatch() as watch:
         steps[side]()

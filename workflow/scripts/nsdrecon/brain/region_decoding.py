@@ -191,13 +191,13 @@ def _scores(
     gram: torch.Tensor, products: Mapping[str, torch.Tensor], grid: Sequence[float]
 ) -> dict[str, tuple[float, np.ndarray]]:
     """For each feature space the penalty and the correlations of the scored images."""
-    chosen = _evenly_spaced(len(gram), _CHOOSING)
-    spectrum = Spectrum.of(_centred(gram, chosen))
+    n = len(gram)
+    scored = torch.linspace(0, n - 1, min(n, _SCORED)).round().long()
+    spectrum = Spectrum.of(_centred(gram, scored))
     alphas = {
-        name: grid[int(loo_squared_errors(spectrum, grid, _centred(targets, chosen)).argmin())]
+        name: grid[int(loo_squared_errors(spectrum, grid, _centred(targets, scored)).argmin())]
         for name, targets in products.items()
     }
-    scored = _evenly_spaced(len(gram), _SCORED)
     operators = {
         alpha: _left_out_operator(gram, alpha, scored) for alpha in dict.fromkeys(alphas.values())
     }
@@ -205,11 +205,6 @@ def _scores(
         name: (alphas[name], _correlations(operators[alphas[name]], targets, scored))
         for name, targets in products.items()
     }
-
-
-def _evenly_spaced(n_rows: int, at_most: int) -> torch.Tensor:
-    """At most so many rows, evenly spaced through all."""
-    return torch.linspace(0, n_rows - 1, min(n_rows, at_most)).round().long()
 
 
 def _centred(products: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
