@@ -41,10 +41,10 @@ def drawn(rule: Mapping[str, Any]) -> SearchStrategy:
 
 
 def section(rule: Mapping[str, Any], without: set[str] = frozenset()) -> SearchStrategy:
-    """Some settings of a section; texts are names of files and left out."""
+    """Some settings of a section; texts are names of files and left out, as are a user's own keys."""
     optional = {
         name: drawn(value)
-        for name, value in rule["properties"].items()
+        for name, value in rule.get("properties", {}).items()
         if name not in without and value.get("type") != "string"
     }
     required = {name: optional.pop(name) for name in rule.get("required", []) if name in optional}
