@@ -164,5 +164,8 @@ def test_one_clear_error_and_nothing_half_written(project, path, damage, ending,
     assert errors, done.stderr[-4000:]
     assert path.name in errors[0] or str(path.parent.relative_to(project)) in errors[0]
     assert re.search(message, errors[0]), errors[0]
+    assert len(errors) == 1
+    assert "Traceback" not in done.stderr
+    assert "Run the same command again" in done.stderr
     assert not (project / target).exists()
     assert not list((project / "results").rglob(".partial-*"))

@@ -1,10 +1,12 @@
 import logging
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from nsdrecon.errors import InputError
 from nsdrecon.logs import job_log, progress, versions
 
 
@@ -23,7 +25,8 @@ def test_log_file_has_begin_messages_of_the_library_and_end(tmp_path, capsys):
     assert "42 voxels" in capsys.readouterr().err
 
 
-def test_traceback_goes_to_the_log_and_the_error_on(tmp_path):
+def test_traceback_goes_to_the_log_and_the_error_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # is put back
     path = tmp_path / "job.log"
     with pytest.raises(ZeroDivisionError), job_log(path, "job"):
         1 / 0  # noqa: B018
@@ -32,6 +35,34 @@ def test_traceback_goes_to_the_log_and_the_error_on(tmp_path):
     assert "Traceback" in text
     assert "ZeroDivisionError" in text
     assert "done in" not in text
+
+
+def test_lines_of_jobs_side_by_side_bear_rule_subject_and_system(tmp_path, capsys):
+    with job_log(tmp_path / "evaluation" / "subj01_vdvae.log", "evaluation") as log:
+        log.info("100 % done")
+    assert " INFO evaluation subj01_vdvae: 100 % done\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (InputError("a.h5", found="no file", expected="one"), "a.h5: found no file; expected one."),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_wrong_input_and_interruptions_are_one_line(tmp_path, capsys, monkeypatch, error, text):
+    others = []
+    monkeypatch.setattr(sys, "excepthook", lambda *raised: others.append(raised))
+    with pytest.raises(type(error)), job_log(tmp_path / "job.log", "job"):
+        raise error
+    for said in ((tmp_path / "job.log").read_text(), capsys.readouterr().err):
+        assert re.search(rf"stopped after [\d.]+ s: {re.escape(text)}$", said.strip())
+        assert "Traceback" not in said
+    # Python, which writes what ends a process, does not say it again; of others it does.
+    sys.excepthook(type(error), error, None)
+    assert others == []
+    sys.excepthook(ValueError, ValueError("another"), None)
+    assert len(others) == 1
 
 
 def test_logging_is_as_before_afterwards(tmp_path):

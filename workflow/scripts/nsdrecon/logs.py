@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from nsdrecon.errors import InputError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -24,19 +27,21 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
     """Log to a file and to standard error for the time of one job.
 
     The file begins with the job's name, host and Python version, and ends with the time it took
-    and the peak memory, or with the traceback of what stopped it. Without a path only standard
-    error is used.
+    and the peak memory, or with what stopped it: one line for wrong input or an interruption, else
+    a traceback. On standard error, where jobs side by side share a terminal, each line bears the
+    rule and the name of the log, which tells subject and system. Without a path only standard error
+    is used.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    place = Path(path).stem if path is not None else name
+    label = name if place == name else f"{name} {place}"
+    handlers = [_handler(logging.StreamHandler(sys.stderr), label.replace("%", "%%"))]
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+        handlers.append(_handler(logging.FileHandler(path, "w", encoding="utf-8"), "%(name)s"))
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)
     for handler in handlers:
-        handler.setFormatter(formatter)
         root.addHandler(handler)
     logging.captureWarnings(True)
     for library in ("botocore", "urllib3", "httpx", "PIL", "matplotlib", "nibabel"):
@@ -46,8 +51,12 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
     log.info("start on %s, Python %s", platform.node(), platform.python_version())
     try:
         yield log
-    except BaseException:
-        log.exception("stopped after %.1f s", time.perf_counter() - start)
+    except BaseException as error:
+        plain = isinstance(error, InputError | KeyboardInterrupt)
+        text = f": {str(error) or 'interrupted'}" if plain else ""
+        seconds = time.perf_counter() - start
+        log.error("stopped after %.1f s%s", seconds, text, exc_info=not plain)
+        _say_it_once(error)
         raise
     else:
         log.info(
@@ -59,6 +68,23 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
             root.removeHandler(handler)
             handler.close()
         root.setLevel(level)
+
+
+def _handler(handler: logging.Handler, who: str) -> logging.Handler:
+    form = f"%(asctime)s %(levelname)s {who}: %(message)s"
+    handler.setFormatter(logging.Formatter(form, "%H:%M:%S"))
+    return handler
+
+
+def _say_it_once(said: BaseException) -> None:
+    """Keep Python from writing an error again that ends the process and is in the log already."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if error is not said:
+            before(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def peak_memory_mb() -> float:
