@@ -15,7 +15,8 @@ from typing import Any
 from fault_table import table_of_faults, table_of_settings_faults
 
 ROOT = Path(__file__).resolve().parents[1]
-README, SETTINGS, FAULTS = "README.md", "config/README.md", "docs/faults.md"
+RULES, CLUSTER, FAULTS = "docs/rules.md", "docs/cluster.md", "docs/faults.md"
+SETTINGS = ("config/README.md", "docs/settings.md")
 
 
 def graph_of_rules() -> str:
@@ -76,8 +77,9 @@ def _amount(value: object) -> str:
 
 
 PARTS = {
-    README: {"graph of the rules": graph_of_rules, "table of reruns": table_of_reruns},
-    SETTINGS: {"table of settings": table_of_settings},
+    RULES: {"graph of the rules": graph_of_rules},
+    CLUSTER: {"table of reruns": table_of_reruns},
+    **{page: {"table of settings": table_of_settings} for page in SETTINGS},
     FAULTS: {
         "table of wrong settings": table_of_settings_faults,
         "table of faults": table_of_faults,
