@@ -41,7 +41,7 @@ def drawn(rule: Mapping[str, Any]) -> SearchStrategy:
 
 
 def section(rule: Mapping[str, Any], without: set[str] = frozenset()) -> SearchStrategy:
-    """Some settings of a section; texts are names of files and left out, as are a user's own keys."""
+    """Some settings of a section, without names of files and a user's own keys."""
     optional = {
         name: drawn(value)
         for name, value in rule.get("properties", {}).items()

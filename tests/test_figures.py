@@ -1,5 +1,4 @@
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -7,12 +6,22 @@ import pytest
 from PIL import Image
 
 from nsdrecon.errors import InputError
-from nsdrecon.pages.figures import pictures
-from nsdrecon.pages.figures.drawing import evenly_spaced
-from nsdrecon.pages.figures.pictures import reconstructions_figure, samples_figure
+from nsdrecon.evaluation.tables import Layout
+from nsdrecon.metrics import DISTANCE, NetworkMetric, PixelMetric
+from nsdrecon.pages.figures import pictures, scores
+from nsdrecon.pages.figures.drawing import COLOURS, evenly_spaced
+from nsdrecon.pages.figures.pictures import (
+    extremes_figure,
+    reconstructions_figure,
+    samples_figure,
+)
 from nsdrecon.pages.figures.regression import noise_ceiling_figure, regression_figure
-from nsdrecon.pages.figures.scores import bars_figure, retrieval_figure, scatter_figure
-from nsdrecon.pages.gallery import write_gallery
+from nsdrecon.pages.figures.scores import (
+    contrasts_figure,
+    dots_figure,
+    retrieval_figure,
+    scatter_figure,
+)
 from nsdrecon.store import read_array, write_arrays
 from small_pictures import write_stimuli, write_system
 
@@ -117,41 +126,86 @@ def test_an_image_that_a_system_lacks(tmp_path, stimuli):
     assert not (tmp_path / "figure.png").exists()
 
 
+PIXCORR, SWAV = PixelMetric("PixCorr", "pixels:f"), NetworkMetric("SwAV", "networks:f", DISTANCE)
+SSIM = PixelMetric("SSIM", "pixels:f")
+
+
 def metrics():
+    means = {"sd-ddpm": 0.5, "shuffled-sd-ddpm": 0.1, "flat-grey": 0.2, "oracle-sd-ddpm": 0.9}
     rows = [
         (subject, system, metric, mean)
         for subject in ("subj01", "pooled")
         for metric in ("PixCorr", "SwAV")
-        for system, mean in (("sd-ddpm", 0.5), ("shuffled-sd-ddpm", 0.1), ("flat-grey", 0.2))
+        for system, mean in means.items()
     ]
     table = pd.DataFrame(rows, columns=["subject", "system", "metric", "mean"])
     return table.assign(ci_low=table["mean"] - 0.05, ci_high=table["mean"] + 0.05)
 
 
-def test_bars_between_floors_and_ceilings(tmp_path):
-    caption = bars_figure(
-        metrics(),
-        tmp_path / "bars.svg",
-        subject="pooled",
-        systems={"sd-ddpm": "Stable Diffusion", "vd-ddpm": "not scored"},
-        floors={"flat-grey": "flat grey", "shuffled-sd-ddpm": "own floor"},
-        ceilings={},
-        lower_is_better=["SwAV"],
-    )
-    assert "pooled" in caption
-    drawing = (tmp_path / "bars.svg").read_text()
-    texts = re.findall(r"<!-- (.*?) -->", drawing)
-    for text in ("Stable Diffusion", "flat grey", "shuffled", "PixCorr", "SwAV (lower is better)"):
+LAYOUT = Layout(
+    {"sd-ddpm": "Stable Diffusion", "vd-ddpm": "not scored"},
+    {"flat-grey": "flat grey", "shuffled-sd-ddpm": "own floor"},
+    {"oracle-sd-ddpm": "own ceiling"},
+)
+
+
+def letters(drawing):
+    return re.findall(r"<!-- (.*?) -->", drawing.read_text())
+
+
+def test_dots_between_floors_and_ceilings(tmp_path):
+    output = tmp_path / "dots.svg"
+    options = {"subject": "pooled", "columns": [PIXCORR, SWAV], "layout": LAYOUT}
+    assert "all subjects pooled" in dots_figure(metrics(), output, **options)
+    texts = letters(output)
+    for text in ("Stable Diffusion", "flat grey", "PixCorr ↑", "SwAV ↓"):
         assert text in texts
-    assert "own floor" not in texts
-    assert "not scored" not in texts
+    # A system's own floor and ceiling lie on its row.
+    assert not {"own floor", "own ceiling", "not scored"} & set(texts)
+    assert output.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_bars_of_a_subject_that_is_not_there(tmp_path):
+def test_rows_of_the_dots():
+    lines = scores._lines(LAYOUT, set(metrics()["system"]))
+    assert [label for label, _ in lines] == ["Stable Diffusion", "flat grey"]
+    assert set(lines[0][1]) == {"sd-ddpm", "shuffled-sd-ddpm", "oracle-sd-ddpm"}
+
+
+def test_dots_of_a_subject_that_is_not_there(tmp_path):
+    options = {"subject": "subj07", "columns": [PIXCORR], "layout": LAYOUT}
     with pytest.raises(InputError, match="found subjects subj01, pooled; expected 'subj07'"):
-        bars_figure(
-            metrics(), tmp_path / "b.png", subject="subj07", systems={}, floors={}, ceilings={}
-        )
+        dots_figure(metrics(), tmp_path / "d.png", **options)
+
+
+def test_contrasts_that_are_significant_are_filled(tmp_path, monkeypatch):
+    faces = []
+    monkeypatch.setattr(
+        scores, "_dot", lambda panel, place, *values: faces.append(values[-1]["markerfacecolor"])
+    )
+    row = {"subject": "pooled", "metric": "SSIM", "ci_low": -0.1, "ci_high": 0.1, "difference": 0}
+    rows = [row | {"contrast": name, "p_holm": p} for name, p in (("a - b", 0.04), ("c - d", 0.06))]
+    output = tmp_path / "contrasts.svg"
+    contrasts_figure(pd.DataFrame(rows), output, subject="pooled", columns=[SSIM])
+    assert faces == [COLOURS[0], "white"]
+    assert {"a - b", "c - d"} <= set(letters(output))
+
+
+def test_images_from_best_to_worst(tmp_path, stimuli, system, monkeypatch):
+    rows = []
+    monkeypatch.setattr(pictures, "_picture_grid", lambda o, columns, names, t: rows.extend(names))
+    ids = np.sort(NSD_ID)
+    one = pd.DataFrame(
+        {"nsd_id": ids, "sample": 0, "SSIM": np.arange(10.0), "SwAV": np.arange(10.0)}
+    )
+    options = {"subject": "subj01", "n_each": 2}
+    for metric, worst_first in ((SSIM, True), (SWAV, False)):
+        rows.clear()
+        extremes_figure(stimuli, {"sd": system}, [one], "x.png", metric=metric, **options)
+        order = ids if worst_first else ids[::-1]
+        best, worst = order[::-1][:2], order[::-1][-2:]
+        assert rows[:2] == [f"best: {image}" for image in best]
+        assert rows[2] == f"median: {order[::-1][4]}"
+        assert rows[4:] == [f"worst: {image}" for image in worst]
 
 
 def per_image(system, values):
@@ -162,13 +216,13 @@ def per_image(system, values):
 def test_scatter_of_two_systems(tmp_path):
     first, second = per_image("vdvae", [0.1, 0.2, 0.3, 0.4]), per_image("sd", [0.2, 0.3, 0.4, 0.1])
     options = {"labels": {"vdvae": "VDVAE", "sd": "Stable Diffusion"}}
-    caption = scatter_figure(first, second, ["SSIM"], tmp_path / "scatter.png", **options)
+    caption = scatter_figure(first, second, [SSIM], tmp_path / "scatter.png", **options)
     assert caption.endswith("Stable Diffusion has the higher value for 75% in SSIM.")
     assert pixels(tmp_path / "scatter.png").std() > 0
     with pytest.raises(InputError, match="nsd_id 3 in one of them only"):
-        scatter_figure(first, second[:3], ["SSIM"], tmp_path / "scatter.png", **options)
+        scatter_figure(first, second[:3], [SSIM], tmp_path / "scatter.png", **options)
     tied = per_image("sd", [0.1, 0.2, 0.4, 0.4])
-    caption = scatter_figure(first, tied, ["SSIM"], tmp_path / "scatter.png", **options)
+    caption = scatter_figure(first, tied, [SSIM], tmp_path / "scatter.png", **options)
     assert caption.endswith("25% in SSIM (the same for 75%).")
 
 
@@ -221,57 +275,3 @@ def test_retrieval_figure_without_identification_says_so(tmp_path):
     table = pd.DataFrame(columns=["subject", "system", "metric", "n_way", "accuracy"])
     caption = retrieval_figure(table, tmp_path / "r.png", metrics=[], labels={})
     assert "candidates" in caption
-
-
-class Images(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.sources = []
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "img":
-            self.sources.append(dict(attributes)["src"])
-
-
-def test_gallery_shows_every_sample_of_every_image(tmp_path, stimuli, system):
-    table = pd.DataFrame(
-        {
-            "nsd_id": np.tile(NSD_ID, 2),
-            "sample": np.repeat([0, 1], 10),
-            "SSIM": np.linspace(0, 1, 20),
-        }
-    )
-    page = tmp_path / "site" / "gallery.html"
-    for _ in range(2):  # a second time replaces the pictures of the first
-        write_gallery(
-            page,
-            stimuli=stimuli,
-            systems={"sd <ddpm>": system},
-            scores={"sd <ddpm>": table},
-            metrics=["SSIM"],
-            title="All & everything",
-        )
-    text = page.read_text()
-    parser = Images()
-    parser.feed(text)
-    assert len(parser.sources) == 10 * 3
-    assert all((page.parent / source).is_file() for source in parser.sources)
-    assert len(list((tmp_path / "site" / "gallery_pictures").iterdir())) == 30
-    assert "sd &lt;ddpm&gt; SSIM 1.00" in text
-    assert "All &amp; everything" in text
-    assert "<script" not in text
-    assert "http" not in text
-
-
-def test_gallery_needs_every_image(tmp_path, stimuli):
-    write_system(tmp_path / "few.h5", NSD_ID[:5])
-    with pytest.raises(InputError, match=r"few\.h5: found no row for nsd_id 8, 13, 21, 60, 90"):
-        write_gallery(
-            tmp_path / "gallery.html",
-            stimuli=stimuli,
-            systems={"few": tmp_path / "few.h5"},
-            scores={},
-            metrics=[],
-            title="Gallery",
-        )
-    assert not (tmp_path / "gallery.html").exists()

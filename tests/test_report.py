@@ -1,4 +1,5 @@
 import base64
+import os
 import re
 from dataclasses import replace
 
@@ -7,10 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from accessible import Page
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation.published import PUBLISHED
 from nsdrecon.evaluation.tables import (
+    Cell,
     Layout,
+    described,
     readable,
     readable_contrasts,
     readable_holdout,
@@ -20,7 +24,19 @@ from nsdrecon.evaluation.tables import (
     write_markdown,
 )
 from nsdrecon.metrics import DISTANCE, NetworkMetric, configured_metrics
-from nsdrecon.pages.report import Note, Picture, Section, Table, settings_table, write_report
+from nsdrecon.pages.provenance import code_version, devices_used, measured
+from nsdrecon.pages.report import (
+    Facts,
+    Folded,
+    Links,
+    Note,
+    Picture,
+    Section,
+    Table,
+    settings_table,
+    write_report,
+)
+from nsdrecon.pages.summary import best_systems, contrasts_in_words, warnings
 from nsdrecon.store import write_arrays
 
 COLUMNS = [
@@ -161,8 +177,10 @@ def test_table_for_a_page():
         "flat grey",
         "VAE of the seen image",
     ]
-    assert table["kind"].tolist() == ["reconstruction", "reconstruction", "floor", "ceiling"]
-    assert table["CLIP-small (%) ↑"][1] == "90.0 [89.0, 91.0]"
+    groups = ["Reconstructions"] * 2 + ["Floors", "Ceilings (know the seen image)"]
+    assert table["group"].tolist() == groups
+    assert table["CLIP-small (%) ↑"][1] == Cell("90.0", "[89.0, 91.0]", best=True)
+    assert not table["CLIP-small (%) ↑"][0].best
 
 
 def test_published_values_for_a_page_have_their_footnotes():
@@ -170,7 +188,8 @@ def test_published_values_for_a_page_have_their_footnotes():
     for system in rows["system"]:
         assert sum(note.startswith(system[-3:]) for note in notes) == 1, system
     values = rows.set_index("system").loc["NaturalScenesReconstruction, DDPM [e]"]
-    assert values[["PixCorr", "SSIM", "CLIP"]].tolist() == ["0.562", "0.467", "–"]
+    assert values[["PixCorr ↑", "SSIM ↑", "CLIP (%) ↑"]].tolist() == ["0.562", "0.467", "–"]
+    assert rows["AlexNet(2) (%) ↑"][0] == "94.2"
     assert "Not comparable" in notes[-1]
     assert "computed under protocol mindeye" in notes[1]
     _, notes = readable_published(PUBLISHED, "mindeye")
@@ -188,14 +207,24 @@ def test_holdout_for_a_page():
     assert shown["system"].tolist() == ["VDVAE"] * 4
     assert shown["training"].tolist() == ["all clusters"] * 2 + ["clusters left out"] * 2
     assert shown["test images"].tolist() == ["left-out clusters (15)", "other clusters (25)"] * 2
-    assert shown["CLIP-small (%) ↑"].tolist() == ["70.0 [69.0, 71.0]"] * 4
+    assert shown["CLIP-small (%) ↑"].map(str).tolist() == ["70.0 [69.0, 71.0]"] * 4
 
 
 def test_contrasts_for_a_page():
     row = {"contrast": "DDPM - DDIM", "metric": "SSIM", "difference": -0.0001}
     row |= {"ci_low": -0.002, "ci_high": 0.002, "p_holm": 0.0004}
     shown = readable_contrasts(pd.DataFrame([row]), COLUMNS[:2])
-    assert shown["SSIM ↑"].tolist() == ["0.000 [-0.002, 0.002] p<0.001"]
+    assert shown["SSIM ↑"][0] == Cell("0.000", "[-0.002, 0.002] p<0.001", best=True)
+
+
+def test_rows_of_the_table_for_programs_say_what_they_are():
+    table = described(metrics(), COLUMNS, LAYOUT)
+    assert table.drop(columns=["kind", "unit", "better"]).equals(metrics())
+    found = table.set_index(["subject", "system", "metric"]).loc["pooled"]
+    keys = ["kind", "unit", "better"]
+    assert found.loc[("sd-ddpm", "CLIP-small"), keys].tolist() == ["system", "share", "higher"]
+    assert found.loc[("flat-grey", "SwAV"), keys].tolist() == ["floor", "none", "lower"]
+    assert found.loc[("oracle-vae", "SSIM"), "kind"] == "ceiling"
 
 
 def test_published_rows_are_complete():
@@ -216,40 +245,60 @@ def picture(tmp_path):
     return path
 
 
-def report(tmp_path, *parts, **options):
-    path = tmp_path / "report.html"
-    fields = {"title": "Title", "summary": "Summary", **options}
-    write_report(path, sections=[Section("One part", parts)], **fields)
+def report(tmp_path, *parts, title="Title", footer=""):
+    path = tmp_path / "results" / "report.html"
+    section = Section("One part", parts)
+    write_report(path, title=title, head=["Head"], sections=[section], footer=footer)
     return path.read_text(encoding="utf-8")
 
 
 def test_report_needs_nothing_but_itself(tmp_path, picture):
     (tmp_path / "dag.svg").write_text(
         '<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "x" "y.dtd">\n'
-        '<svg viewBox="0 0 1 1"><text>rule</text></svg>\n'
+        '<svg viewBox="0 0 1 1"><text id="node1">rule</text></svg>\n'
     )
-    table = Table(pd.DataFrame({"system": ["a"], "SSIM": [0.12345], "n": [3]}), "A table")
+    picture.with_suffix(".pdf").touch()
+    cell = Cell("0.5", "[0.4, 0.6]", best=True)
+    rows = {"group": ["A", "B"], "system": ["a", "b"], "SSIM": [0.12345, np.nan], "n": [cell, 3]}
     text = report(
         tmp_path,
         "Two paragraphs.\n\nThe second.",
-        Picture(picture, "A picture"),
-        Picture(tmp_path / "dag.svg", "The rules"),
-        table,
+        Picture(picture, "A picture. More of it", legible=True),
+        Folded("More", [Picture(tmp_path / "dag.svg", "The rules", legible=True)]),
+        Table(pd.DataFrame(rows), "A table. With words"),
         Note("Simulated data."),
+        Facts({"run": "demo"}),
+        Links({tmp_path / "logs": "a log for each job"}),
         footer="torch 2",
     )
     embedded = base64.b64encode(picture.read_bytes()).decode()
     assert f'src="data:image/png;base64,{embedded}"' in text
-    assert '<svg viewBox="0 0 1 1">' in text
+    assert 'alt="A picture"' in text
+    assert '<svg role="img" aria-label="The rules" viewBox="0 0 1 1">' in text
     assert "y.dtd" not in text
+    assert "node1" not in text
     assert "<p>The second.</p>" in text
-    assert "<td>0.123</td>" in text
     assert '<div class="note"><p>Simulated data.</p></div>' in text
-    assert text.count("<figcaption>") == 2
-    assert '<a href="#one-part">' in text
-    assert '<section id="one-part">' in text
+    assert "<dt>run</dt><dd>demo</dd>" in text
+    assert "<summary>More</summary>" in text
+    # Files are named from where the page lies.
+    assert '<a href="../figure.pdf">PDF</a>' in text
+    assert '<li><a href="../logs">../logs</a> a log for each job</li>' in text
     assert not re.search(r"<script|<link|https?://", text)
-    assert re.search(r"<caption>A table</caption>\s*<thead>", text)
+    page = Page(text)
+    assert page.problems() == []
+    assert page.titles == ["Title"]
+    assert "#one-part" in page.links
+
+
+def test_tables_of_the_report(tmp_path):
+    cell = Cell("0.5", "[0.4, 0.6]", best=True)
+    rows = {"group": ["A", "B"], "system": ["a", "b"], "SSIM": [0.12345, np.nan], "n": [cell, 3]}
+    text = report(tmp_path, Table(pd.DataFrame(rows), "A table"))
+    assert re.findall('class="group".*?>(.)<', text) == ["A", "B"]
+    assert re.findall('<th scope="row">(.)</th>', text) == ["a", "b"]
+    assert "<td>0.123</td><td><strong>0.5</strong><small>[0.4, 0.6]</small></td>" in text
+    assert "<td>–</td><td>3</td>" in text
 
 
 def test_report_escapes_text(tmp_path, picture):
@@ -272,21 +321,83 @@ def test_report_escapes_text(tmp_path, picture):
     assert 'alt="said &quot;x&quot;' in text
 
 
-def test_missing_numbers_are_dashes(tmp_path):
-    text = report(tmp_path, Table(pd.DataFrame({"a": [np.nan, 1.0]}), ""))
-    assert "<td>–</td>" in text
-
-
-def test_settings_become_a_flat_table():
-    table = settings_table(
-        {"seed": 0, "nsd": {"format": "hdf5", "sessions": [1, 2]}, "x": None}, ""
-    )
-    assert table.data.to_numpy().tolist() == [
-        ["seed", "0"],
-        ["nsd.format", "hdf5"],
-        ["nsd.sessions", "1, 2"],
-        ["x", "none"],
+def test_settings_beside_their_defaults():
+    settings = {"seed": 3, "nsd": {"sessions": [1, 2], "keep": False}, "x": None, "m": {"a": {}}}
+    changed, every = settings_table(settings, {"seed": 0, "nsd.keep": False, "x": None, "m": {}})
+    assert every.to_numpy().tolist() == [
+        ["seed", "3", "0"],
+        ["nsd.sessions", "[1, 2]", "none, must be given"],
+        ["nsd.keep", "false", "false"],
+        ["x", "null", "null"],
+        ["m", "{a: {}}", "{}"],
     ]
+    assert changed["setting"].tolist() == ["seed", "nsd.sessions", "m"]
+
+
+def test_best_systems_stand_between_floor_and_ceiling():
+    rows = pd.concat(
+        [metrics(), metrics().query("system == 'flat-grey'").assign(system="shuffled-sd-ddpm")]
+    )
+    layout = Layout(LAYOUT.systems, {"shuffled-sd-ddpm": "own floor"}, {})
+    table = best_systems(rows, "pooled", COLUMNS, layout).set_index("metric")
+    assert table.loc["SSIM ↑", "best system"] == "Stable Diffusion"
+    assert table.loc["SSIM ↑", "score"] == Cell("0.500", "[0.490, 0.510]")
+    assert table.loc["SSIM ↑", "floor: shuffled"] == Cell("0.550", "[0.540, 0.560]")
+    assert table.loc["SwAV ↓", "best system"] == "Stable Diffusion"
+    assert table.loc["PixCorr ↑", "best system"] == "VDVAE"
+    assert table["ceiling: true latents"].isna().all()
+
+
+def test_contrasts_in_words():
+    rows = [("PixCorr", -0.02, 0.01), ("SSIM", 0.001, 0.9), ("CLIP-small", 0.03, 0.04)]
+    rows += [("SwAV", -0.1, 0.001)]
+    table = pd.DataFrame(rows, columns=["metric", "difference", "p_holm"])
+    table = table.assign(subject="pooled", contrast="x", system="sd-ddpm", baseline="vdvae")
+    (said,) = contrasts_in_words(table, "pooled", COLUMNS, LAYOUT.systems)
+    assert said == (
+        "Stable Diffusion against VDVAE: better in CLIP-small (+3.0 points), SwAV (-0.100); "
+        "worse in PixCorr (-0.020); no clear difference in SSIM."
+    )
+
+
+def test_warnings_name_what_a_reader_must_beware_of(tmp_path):
+    grid = {"alpha_grid": np.array([1.0, 10, 100, 1000]), "alpha": np.array([1.0, 10, 1000, 10])}
+    for name, alpha in (("ends", grid["alpha"]), ("inside", np.full(4, 10.0))):
+        write_arrays(tmp_path / f"{name}.h5", np.arange(4), grid | {"alpha": alpha})
+    voxels = {"voxel": np.zeros((8, 3), np.int32)}
+    write_arrays(tmp_path / "test.h5", np.arange(8), voxels, {"voxels_in_mask": 10})
+    files = {
+        "weights": {name: tmp_path / f"{name}.h5" for name in ("ends", "inside")},
+        "responses": {"subj01": tmp_path / "test.h5"},
+    }
+    floors, undefined, penalties, dropped = warnings(metrics(), COLUMNS, LAYOUT, **files)
+    assert (
+        "SSIM: flat grey (0.550) is better than VDVAE (0.400), Stable Diffusion (0.500)." in floors
+    )
+    assert "PixCorr is undefined" in undefined
+    assert "flat grey (40)" in undefined
+    assert penalties.endswith("by share of the targets: ends 50%.")
+    assert "subj01 2 of 10" in dropped
+
+
+def test_when_and_on_what_a_run_was_computed(tmp_path):
+    assert measured(tmp_path) is None
+    for number, (end, seconds) in enumerate(((5000, 1800), (9000, 3600))):
+        path = tmp_path / "rule" / f"{number}.tsv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n")
+        os.utime(path, (end, end))
+    found = measured(tmp_path)
+    assert (found.jobs, found.hours) == (2, 1.5)
+    assert (found.begin.timestamp(), found.end.timestamp()) == (3200, 9000)
+    for name, device in (("a", "cuda (NVIDIA H100)"), ("b", "cpu (4 threads)"), ("c", "cpu (1)")):
+        (tmp_path / f"{name}.log").write_text(f"10:00:00 INFO nsdrecon.devices: device: {device}\n")
+    assert devices_used(tmp_path) == ["CPU", "NVIDIA H100"]
+
+
+def test_code_of_no_clone_has_no_version(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "no clone" in code_version(tmp_path)
 
 
 @pytest.mark.parametrize(

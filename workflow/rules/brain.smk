@@ -19,7 +19,14 @@ rule maps:
             "<results>/{{subject}}/maps/importance-{feature}.nii.gz", feature=FEATURES
         ),
         encoding=expand("<results>/{{subject}}/maps/encoding-{feature}.nii.gz", feature=FEATURES),
-        figure="<results>/figures/maps_{subject}.png",
+        figure=shown(
+            "<results>/figures/maps_{subject}.png",
+            "maps",
+            "Brain",
+            figure="maps of voxels",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/maps_{subject}.pdf",
         caption="<results>/figures/captions/maps_{subject}.txt",
     log:
         "<logs>/maps/{subject}.log",
@@ -49,7 +56,14 @@ rule regions:
         volumes=list(DATA.region_volumes("{subject}").values()),
     output:
         table="<results>/{subject}/regions.tsv",
-        figure="<results>/figures/regions_{subject}.png",
+        figure=shown(
+            "<results>/figures/regions_{subject}.png",
+            "regions",
+            "Brain",
+            figure="regions",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/regions_{subject}.pdf",
         caption="<results>/figures/captions/regions_{subject}.txt",
     log:
         "<logs>/regions/{subject}.log",

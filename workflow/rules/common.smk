@@ -84,6 +84,11 @@ def untracked(value):
     return lambda wildcards, output: value
 
 
+def shown(path, caption, category, **labels):
+    """An output that `snakemake --report` shows, with a caption of workflow/report/."""
+    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
+
+
 def system_shards(wildcards):
     """The shards of a system's images."""
     stage1 = REGISTRY.backbone(wildcards.system) is None

@@ -1,6 +1,7 @@
 # Scores of the reconstructions against the seen images, with floors, ceilings and intervals.
 
-METRICS_FIGURES = ["metrics", "retrieval", *(f"scatter_{a}_{b}" for a, b in RUN.contrasts.values())]
+METRICS_FIGURES = ["metrics", "retrieval", *(["contrasts"] if RUN.contrasts else [])]
+METRICS_FIGURES += [f"scatter_{a}_{b}" for a, b in RUN.contrasts.values()]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
@@ -133,12 +134,12 @@ rule metrics:
         ),
         responses=expand("<results>/{subject}/betas/test.h5", subject=SUBJECTS),
     output:
-        long="<results>/tables/metrics.tsv",
+        long=shown("<results>/tables/metrics.tsv", "metrics", "Tables", table="metrics"),
         markdown="<results>/tables/metrics.md",
         latex="<results>/tables/metrics.tex",
-        contrasts="<results>/tables/contrasts.tsv",
-        retrieval="<results>/tables/retrieval.tsv",
-        published="<results>/tables/published.tsv",
+        contrasts=shown("<results>/tables/contrasts.tsv", "contrasts", "Tables", table="contrasts"),
+        retrieval=shown("<results>/tables/retrieval.tsv", "retrieval", "Tables", table="retrieval"),
+        published=shown("<results>/tables/published.tsv", "published", "Tables", table="published"),
     log:
         "<logs>/metrics.log",
     benchmark:
@@ -169,7 +170,7 @@ rule sample_agreement:
             "<results>/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=RUN.several
         ),
     output:
-        "<results>/tables/samples.tsv",
+        shown("<results>/tables/samples.tsv", "samples", "Tables", table="samples"),
     log:
         "<logs>/sample_agreement.log",
     conda:
@@ -218,8 +219,9 @@ rule repeats:
             system=RUN.repeats,
         ),
     output:
-        table="<results>/tables/repeats.tsv",
-        figure="<results>/figures/repeats.png",
+        table=shown("<results>/tables/repeats.tsv", "repeats", "Tables", table="repeats"),
+        figure=shown("<results>/figures/repeats.png", "repeats_figure", "Scores", figure="repeats"),
+        pdf="<results>/figures/repeats.pdf",
         caption="<results>/figures/captions/repeats.txt",
     log:
         "<logs>/repeats.log",
@@ -291,7 +293,7 @@ rule holdout:
             f"<results>/{subject}/categories.tsv" for subject in SUBJECTS for _ in RUN.holdout
         ],
     output:
-        "<results>/tables/holdout.tsv",
+        shown("<results>/tables/holdout.tsv", "holdout", "Tables", table="holdout"),
     log:
         "<logs>/holdout.log",
     benchmark:

@@ -1,4 +1,12 @@
-# What a person looks at: figures, the graph of the rules, the report.
+# What a person looks at: figures, the gallery, the graph of the rules, the report.
+
+import shlex
+import sys
+
+# Whatever has pictures of the test images: systems, floors that need no decoder, and ceilings.
+PICTURES = [*SYSTEMS, *FLOORS, *ORACLES]
+# What was called, as far as a process of Snakemake knows.
+COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 
 
 rule reconstructions_figure:
@@ -7,7 +15,14 @@ rule reconstructions_figure:
         stimuli="<results>/stimuli/test.h5",
         systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
     output:
-        figure="<results>/figures/reconstructions_{subject}.png",
+        figure=shown(
+            "<results>/figures/reconstructions_{subject}.png",
+            "reconstructions",
+            "Pictures",
+            figure="evenly spaced",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/reconstructions_{subject}.pdf",
         caption="<results>/figures/captions/reconstructions_{subject}.txt",
     log:
         "<logs>/reconstructions_figure/{subject}.log",
@@ -21,6 +36,35 @@ rule reconstructions_figure:
         "../scripts/reconstructions_figure.py"
 
 
+rule extremes_figure:
+    """The images that were reconstructed best, about as well as most, and worst."""
+    input:
+        stimuli="<results>/stimuli/test.h5",
+        systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
+        scores=expand("<results>/{{subject}}/evaluation/{system}.tsv", system=SYSTEMS),
+    output:
+        figure=shown(
+            "<results>/figures/extremes_{subject}.png",
+            "extremes",
+            "Pictures",
+            figure="best, median, worst",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/extremes_{subject}.pdf",
+        caption="<results>/figures/captions/extremes_{subject}.txt",
+    log:
+        "<logs>/extremes_figure/{subject}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("extremes_figure"),
+        metrics=METRICS,
+        titles=list(RUN.titles.values()),
+    script:
+        "../scripts/extremes_figure.py"
+
+
 rule samples_figure:
     """Where the samples of an image agree and where they do not."""
     input:
@@ -28,7 +72,14 @@ rule samples_figure:
         reconstructions="<results>/{subject}/reconstructions/{system}.h5",
         samples="<results>/{subject}/samples/{system}.h5",
     output:
-        figure="<results>/figures/samples_{subject}_{system}.png",
+        figure=shown(
+            "<results>/figures/samples_{subject}_{system}.png",
+            "samples_figure",
+            "Pictures",
+            figure="samples of {system}",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/samples_{subject}_{system}.pdf",
         caption="<results>/figures/captions/samples_{subject}_{system}.txt",
     log:
         "<logs>/samples_figure/{subject}_{system}.log",
@@ -47,7 +98,14 @@ rule regression_figure:
     input:
         expand("<results>/{{subject}}/weights/{feature}.scores.tsv", feature=FEATURES),
     output:
-        figure="<results>/figures/regression_{subject}.png",
+        figure=shown(
+            "<results>/figures/regression_{subject}.png",
+            "regression",
+            "Data and regression",
+            figure="regression",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/regression_{subject}.pdf",
         caption="<results>/figures/captions/regression_{subject}.txt",
     log:
         "<logs>/regression_figure/{subject}.log",
@@ -67,7 +125,14 @@ rule noise_ceiling_figure:
         betas=expand("<results>/{subject}/betas/test.h5", subject=SUBJECTS),
         ncsnr=[DATA.ncsnr(subject) for subject in SUBJECTS],
     output:
-        figure="<results>/figures/noise_ceiling.png",
+        figure=shown(
+            "<results>/figures/noise_ceiling.png",
+            "noise_ceiling",
+            "Data and regression",
+            figure="noise ceiling",
+            subject="all",
+        ),
+        pdf="<results>/figures/noise_ceiling.pdf",
         caption="<results>/figures/captions/noise_ceiling.txt",
     log:
         "<logs>/noise_ceiling_figure.log",
@@ -86,12 +151,17 @@ rule metrics_figure:
     """Every metric of every system between floor and ceiling; pairs of systems image by image."""
     input:
         metrics="<results>/tables/metrics.tsv",
+        contrasts="<results>/tables/contrasts.tsv",
         retrieval="<results>/tables/retrieval.tsv",
         scores=expand(
             "<results>/{subject}/evaluation/{system}.tsv", subject=SUBJECTS, system=SYSTEMS
         ),
     output:
-        figures=expand("<results>/figures/{figure}.png", figure=METRICS_FIGURES),
+        figures=[
+            shown(f"<results>/figures/{figure}.png", "scores_figure", "Scores", figure=figure)
+            for figure in METRICS_FIGURES
+        ],
+        pdfs=expand("<results>/figures/{figure}.pdf", figure=METRICS_FIGURES),
         captions=expand("<results>/figures/captions/{figure}.txt", figure=METRICS_FIGURES),
     log:
         "<logs>/metrics_figure.log",
@@ -112,7 +182,7 @@ rule metrics_figure:
 rule dag:
     """The graph of the rules, one subject's jobs and every rule's files, as configured."""
     output:
-        rules="<results>/dag/rulegraph.svg",
+        rules=shown("<results>/dag/rulegraph.svg", "rulegraph", "Workflow", figure="rules"),
         mermaid="<results>/dag/rulegraph.mmd",
         jobs=f"<results>/dag/dag_{SUBJECTS[0]}.svg",
         files="<results>/dag/filegraph.svg",
@@ -157,12 +227,90 @@ use rule plan as usage with:
     input:
         computed="<results>/tables/metrics.tsv",
     output:
-        rules="<results>/dag/usage.tsv",
+        rules=shown("<results>/dag/usage.tsv", "usage", "Workflow", table="usage"),
         totals="<results>/dag/usage_totals.tsv",
         text="<results>/dag/usage.txt",
     log:
         "<logs>/usage.log",
     localrule: True
+
+
+rule gallery_pictures:
+    """Every picture of one subject, a strip an image, for the gallery."""
+    input:
+        stimuli="<results>/stimuli/test.h5",
+        reconstructions=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=PICTURES),
+        samples=expand("<results>/{{subject}}/samples/{system}.h5", system=RUN.several),
+    output:
+        directory("<results>/gallery/pictures/{subject}"),
+    log:
+        "<logs>/gallery_pictures/{subject}.log",
+    benchmark:
+        "<benchmarks>/gallery_pictures/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(30),
+    params:
+        code=code("gallery_pictures"),
+        systems=PICTURES,
+        several=RUN.several,
+    script:
+        "../scripts/gallery_pictures.py"
+
+
+rule gallery:
+    """The page of all test images: every system, floors and ceilings, scores, captions."""
+    input:
+        pictures=expand("<results>/gallery/pictures/{subject}", subject=SUBJECTS),
+        scores=expand(
+            "<results>/{subject}/evaluation/{system}.tsv", subject=SUBJECTS, system=PICTURES
+        ),
+        samples=expand(
+            "<results>/{subject}/samples/{system}.h5", subject=SUBJECTS, system=RUN.several
+        ),
+        stimuli="<results>/stimuli/test.h5",
+        captions=[DATA.captions] if RUN.needs_captions else [],
+    output:
+        "<results>/gallery/index.html",
+    log:
+        "<logs>/gallery.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("gallery"),
+        subjects=SUBJECTS,
+        metrics=METRICS,
+        titles=RUN.titles,
+        floors=FLOORS,
+        ceilings=RUN.oracle_titles,
+        several=RUN.several,
+    script:
+        "../scripts/gallery.py"
+
+
+rule export:
+    """Every picture as a PNG named by its image, for other evaluators (a target to ask for)."""
+    input:
+        stimuli="<results>/stimuli/test.h5",
+        reconstructions=expand(
+            "<results>/{subject}/reconstructions/{system}.h5", subject=SUBJECTS, system=PICTURES
+        ),
+    output:
+        directory("<results>/export"),
+    log:
+        "<logs>/export.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("export"),
+        subjects=SUBJECTS,
+        systems=PICTURES,
+    script:
+        "../scripts/export.py"
 
 
 rule report:
@@ -176,7 +324,13 @@ rule report:
         usage="<results>/dag/usage.tsv",
         usage_totals="<results>/dag/usage_totals.tsv",
         trials=expand("<results>/{subject}/trials.tsv", subject=SUBJECTS),
+        responses=expand("<results>/{subject}/betas/test.h5", subject=SUBJECTS),
+        weights=expand(
+            "<results>/{subject}/weights/{feature}.h5", subject=SUBJECTS, feature=FEATURES
+        ),
+        extremes=expand("<results>/figures/extremes_{subject}.png", subject=SUBJECTS),
         reconstructions=expand("<results>/figures/reconstructions_{subject}.png", subject=SUBJECTS),
+        gallery="<results>/gallery/index.html",
         samples=expand(
             "<results>/figures/samples_{subject}_{system}.png",
             subject=SUBJECTS,
@@ -193,7 +347,7 @@ rule report:
             for subject in subjects
         ],
     output:
-        "<results>/report.html",
+        shown("<results>/report.html", "report", "Report", page="report"),
     log:
         "<logs>/report.log",
     localrule: True
@@ -202,7 +356,10 @@ rule report:
     params:
         code=code("report"),
         config=config,
+        command=untracked(COMMAND),
+        defaults=default_values(SCHEMA),
         subjects=SUBJECTS,
+        weights=[f"{subject}, {feature}" for subject in SUBJECTS for feature in FEATURES],
         metrics=METRICS,
         systems=RUN.titles,
         floors=RUN.floor_titles,

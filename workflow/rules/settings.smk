@@ -3,6 +3,7 @@
 from nsdrecon.metrics import check_added
 from nsdrecon.settings import (
     complete_settings,
+    default_values,
     named_extensions,
     read_schema,
     with_workflow_folder,
@@ -14,9 +15,10 @@ REGISTRY = registry(named_extensions(config))
 if workflow.is_main_process:
     check_implementations(REGISTRY)
     check_added(named_extensions(config))
+SCHEMA = read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY)
 complete_settings(
     config,
-    read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGISTRY),
+    SCHEMA,
     # Of files laid over each other the last one wins.
     files=[*reversed(workflow.overwrite_configfiles), CONFIGURATION],
 )

@@ -3,7 +3,7 @@
 from nsdrecon.evaluation.published import PUBLISHED, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
-from nsdrecon.evaluation.tables import Layout, voxels_used, write_latex, write_markdown
+from nsdrecon.evaluation.tables import Layout, described, voxels_used, write_latex, write_markdown
 from nsdrecon.job import job
 from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.provenance import simulated
@@ -18,7 +18,8 @@ with job(snakemake) as log:
     voxels = voxels_used(dict(zip(params.subjects, snakemake.input.responses, strict=True)))
     options = {"resamples": cfg["evaluation.bootstrap"], "seed": cfg["seed"]}
     metrics = metrics_table(tables, **options)
-    write_table(output.long, metrics)
+    layout = Layout(params.systems, params.floors, params.ceilings)
+    write_table(output.long, described(metrics, columns, layout))
     contrasts = [Contrast(name, *pair) for name, pair in params.contrasts.items()]
     write_table(output.contrasts, contrasts_table(tables, contrasts, **options))
     systems = [table for table in tables if table["system"].iloc[0] in params.systems]
@@ -27,7 +28,7 @@ with job(snakemake) as log:
     write_table(output.published, published_table())
     shown = {
         "columns": columns,
-        "layout": Layout(params.systems, params.floors, params.ceilings),
+        "layout": layout,
         "published": PUBLISHED,
         "note": f"{voxels} {SIMULATED if simulated() else ''}".strip(),
     }

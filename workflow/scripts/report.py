@@ -5,53 +5,54 @@ from pathlib import Path
 from nsdrecon.evaluation.tables import Layout
 from nsdrecon.graph.plan import LEGEND, format_amount
 from nsdrecon.job import job
-from nsdrecon.logs import versions
 from nsdrecon.metrics import from_params
 from nsdrecon.pages import sections
-from nsdrecon.pages.report import Picture, Section, settings_table, write_report
-from nsdrecon.provenance import current, simulated
+from nsdrecon.pages.report import Section, write_report
+from nsdrecon.pages.summary import warnings
+from nsdrecon.provenance import current
 from nsdrecon.store import read_table
 
-PACKAGES = ("snakemake", "torch", "diffusers", "transformers", "numpy", "scikit-image", "nibabel")
-
 with job(snakemake) as log:
+    logs = Path(snakemake.log[0]).parent
+    benchmarks = Path(snakemake.output[0]).parent / "benchmarks"
     params, files, config = snakemake.params, snakemake.input, snakemake.params.config
     protocol, subjects = config["evaluation"]["protocol"], params.subjects
-    metrics, totals = read_table(files.metrics), read_table(files.usage_totals)
+    metrics, contrasts = read_table(files.metrics), read_table(files.contrasts)
+    totals = read_table(files.usage_totals)
     totals["amount"] = totals["amount"].map(format_amount)
     holdout = read_table(files.holdout[0]) if files.holdout else None
     shown = {
         "columns": [from_params(row) for row in params.metrics],
         "layout": Layout(params.systems, params.floors, params.ceilings),
     }
-    workflow = [
-        Picture(files.rulegraph, f"The rules of this run. {LEGEND}"),
-        *sections.resources(read_table(files.usage), totals),
-        Picture(files.job_graph, f"All jobs of {subjects[0]}."),
-        Picture(files.filegraph, "The files of every rule, by one job's example."),
-    ]
+    scores = {Path(path).stem: path for path in files.scores}
+    weights = dict(zip(params.weights, files.weights, strict=True))
+    responses = dict(zip(subjects, files.responses, strict=True))
+    beware = warnings(metrics, **shown, weights=weights, responses=responses)
     parts = [
-        sections.reconstructions(files.reconstructions, simulated=simulated()),
-        Section("Samples", [sections.figure(path) for path in files.samples]),
-        sections.scores(
-            files.scores, metrics, read_table(files.contrasts), **shown, protocol=protocol
-        ),
+        sections.summary(metrics, contrasts, scores, **shown),
+        sections.pictures(files.extremes, files.reconstructions, files.gallery),
+        Section("Warnings", beware or ["None."]),
+        sections.files(Path(snakemake.output[0]).parent, logs),
+        sections.scores(scores, metrics, contrasts, **shown, protocol=protocol),
+        Section("Samples", [sections.figure(path, legible=False) for path in files.samples]),
         sections.beyond_the_mean(files.repeats, metrics, holdout, **shown),
         sections.published_values(protocol),
         sections.data(dict(zip(subjects, files.trials, strict=True)), files.noise_ceiling),
         Section("Regression", [sections.figure(path) for path in files.regressions]),
         Section("Brain", [sections.figure(path) for path in files.brain]),
-        Section("Workflow", workflow),
+        Section("Cost", sections.resources(read_table(files.usage), totals)),
+        sections.workflow(files.rulegraph, files.job_graph, files.filegraph, LEGEND),
         sections.methods(config),
-        Section("Settings", [settings_table(config, "Every setting of this run.")]),
+        sections.settings(config, params.defaults),
     ]
-    parts = [section for section in parts if section.parts]
     write_report(
         snakemake.output[0],
-        title="Images reconstructed from fMRI",
-        summary=f"{', '.join(subjects)}: {'; '.join(params.systems.values())}. "
-        f"Data: {current()['source']}.",
-        sections=parts,
-        footer=", ".join(f"{name} {found}" for name, found in versions(*PACKAGES).items()),
+        title=f"Images reconstructed from fMRI: {config['run']['name']}",
+        head=sections.which_run(
+            config, current()["source"], subjects, params.command, logs, benchmarks
+        ),
+        sections=[section for section in parts if section.parts],
+        footer=f"Written by the rule {snakemake.rule}.",
     )
     log.info("%d sections, %d bytes", len(parts), Path(snakemake.output[0]).stat().st_size)

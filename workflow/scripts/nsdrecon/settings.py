@@ -114,6 +114,17 @@ def with_workflow_folder(
     return filled(settings)
 
 
+def default_values(schema: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted names of the settings that have a default, with it."""
+    found: dict[str, Any] = {}
+    for name, rule in schema.get("properties", {}).items():
+        if rule.get("properties"):
+            found |= default_values(rule, f"{prefix}{name}.")
+        elif "default" in rule:
+            found[f"{prefix}{name}"] = rule["default"]
+    return found
+
+
 def setting(settings: Mapping[str, Any], key: str) -> Any:
     """One value of a configuration; dots in its key reach into sections."""
     value: Any = settings

@@ -227,7 +227,9 @@ def _write(
 ) -> None:
     with create_h5(output) as file:
         file.create_dataset(ID, data=nsd_id)
-        images = file.create_dataset("images", (len(nsd_id), *shape), np.uint8)
+        # Flat and mean images, and drawn ones, shrink to a fraction.
+        packed = {"chunks": (1, *shape), "compression": "gzip", "compression_opts": 1}
+        images = file.create_dataset("images", (len(nsd_id), *shape), np.uint8, **packed)
         for row, picture in enumerate(pictures):
             images[row] = picture
         for name, values in (extra or {}).items():

@@ -26,6 +26,8 @@ from nsdrecon.store import ID
 logger = logging.getLogger(__name__)
 
 POOLED = "pooled"
+SIGNIFICANT = 0.05
+"""Corrected p-values below this are called significant."""
 # Columns of the per-image tables that are no metrics.
 KEYS = (ID, "subject", "system", "protocol", "sample")
 UNDEFINED = "undefined"

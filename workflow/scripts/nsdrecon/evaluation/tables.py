@@ -11,9 +11,13 @@ import pandas as pd
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.published import PublishedResult
-from nsdrecon.metrics import Metric
+from nsdrecon.evaluation.statistics import SIGNIFICANT
+from nsdrecon.metrics import METRICS, Metric, NetworkMetric
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.whole_files import whole_file
+
+PUBLISHED_COLUMNS = list({row.name: row for row in METRICS if row.published}.values())
+"""Columns of the published tables, each once, whatever the protocol."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,33 @@ class Layout:
         yield "Reconstructions", self.systems
         yield "Floors", self.floors
         yield "Ceilings (know the seen image)", self.ceilings
+
+
+def described(metrics: pd.DataFrame, columns: Sequence[Metric], layout: Layout) -> pd.DataFrame:
+    """A table of metrics with what a reader of the file alone must know of each row.
+
+    Parameters
+    ----------
+    metrics
+        :func:`nsdrecon.evaluation.statistics.metrics_table`.
+    columns, layout
+        Metrics and systems of the run.
+
+    Returns
+    -------
+    The same with the columns ``kind`` (system, floor or ceiling) after the system, and ``unit`` and
+    ``better`` (higher or lower) after the metric.
+    """
+    kinds = dict.fromkeys(layout.systems, "system") | dict.fromkeys(layout.floors, "floor")
+    kinds |= dict.fromkeys(layout.ceilings, "ceiling")
+    rows = [*columns, *(row.within_category() for row in columns if isinstance(row, NetworkMetric))]
+    unit = {row.name: "share" if row.score.percent else "none" for row in rows}
+    better = {row.name: row.score.better for row in rows}
+    table = metrics.copy()
+    added = (("system", "kind", kinds), ("metric", "better", better), ("metric", "unit", unit))
+    for after, name, values in added:
+        table.insert(table.columns.get_loc(after) + 1, name, table[after].map(values))
+    return table
 
 
 def write_markdown(
@@ -113,7 +144,7 @@ def write_latex(
             expected=repr(subject),
         )
     marks = {footnote: mark for mark, footnote in _footnotes(published, protocol)}
-    heads = " & ".join(_latex(_head(column)) for column in columns)
+    heads = " & ".join(_latex(heading_of(column)) for column in columns)
     lines = [
         f"% {subject_title(metrics, subject)}; protocol {protocol}; needs the package booktabs.",
         "\\begingroup\\footnotesize\\setlength{\\tabcolsep}{4pt}",
@@ -149,16 +180,14 @@ def write_latex(
 def readable(
     metrics: pd.DataFrame, subject: str, columns: Sequence[Metric], layout: Layout
 ) -> pd.DataFrame:
-    """The table of one subject for a page: a row a system, cells with intervals as text."""
+    """The table of one subject for a page: a row a system of some group, a cell a metric."""
     rows = metrics[metrics["subject"] == subject]
     lines = []
     for heading, systems in layout.groups():
-        for label, cells in _cells(rows, columns, systems, bold=False):
-            line = {"system": label, "kind": heading.split(" (")[0].casefold().rstrip("s")}
-            line.update(
-                {_head(column): cell.text for column, cell in zip(columns, cells, strict=True)}
-            )
-            lines.append(line)
+        for label, cells in _cells(rows, columns, systems, bold=heading == "Reconstructions"):
+            line: dict[str, object] = {"group": heading, "system": label}
+            heads = map(heading_of, columns)
+            lines.append(line | dict(zip(heads, cells, strict=True)))
     return pd.DataFrame(lines)
 
 
@@ -187,22 +216,26 @@ def readable_holdout(
         line = {"system": labels[system], "training": training, "test images": shown}
         for column in columns:
             (cell,) = _column_cells(rows, column, [system], bold=False)
-            line[_head(column)] = cell.text
+            line[heading_of(column)] = cell
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def readable_contrasts(contrasts: pd.DataFrame, columns: Sequence[Metric]) -> pd.DataFrame:
-    """Paired differences of one subject for a page: a row a contrast, a column a metric."""
+    """Paired differences of one subject for a page: a row a contrast, a column a metric.
+
+    Those that are significant stand out.
+    """
     lines = []
     for name, rows in contrasts.groupby("contrast", sort=False):
-        line = {"contrast": name}
+        line: dict[str, object] = {"contrast": name}
         for column in columns:
             for _, row in rows[rows["metric"] == column.name].iterrows():
-                low, high = (_number(row[limit], column) for limit in ("ci_low", "ci_high"))
+                low, high = (number_of(row[limit], column) for limit in ("ci_low", "ci_high"))
                 p = "<0.001" if row["p_holm"] < 0.001 else f"={row['p_holm']:.3f}"
-                difference = _number(row["difference"], column)
-                line[_head(column)] = f"{difference} [{low}, {high}] p{p}"
+                difference = number_of(row["difference"], column)
+                significant = bool(row["p_holm"] < SIGNIFICANT)
+                line[heading_of(column)] = Cell(difference, f"[{low}, {high}] p{p}", significant)
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -219,16 +252,13 @@ def readable_published(
     protocol
         Protocol of the values that they stand beside; the footnotes say where theirs is another.
     """
-    names = list(dict.fromkeys(name for result in published for name in result.values))
+    columns = [row for row in PUBLISHED_COLUMNS if any(row.name in r.values for r in published)]
     notes = _footnotes(published, protocol)
     marks = {note: mark for mark, note in notes}
     rows = pd.DataFrame(
         {
             "system": f"{result.system} {marks[_footnote(result, protocol)]}",
-            **{
-                name: f"{result.values[name]:.3f}" if name in result.values else "–"
-                for name in names
-            },
+            **{heading_of(column): _published_cell(result, column) for column in columns},
         }
         for result in published
     )
@@ -236,21 +266,28 @@ def readable_published(
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """One printed value, its interval, and whether it is the best of its group."""
+class Cell:
+    """One printed value, its interval, and whether it is the best of its group.
+
+    Parameters
+    ----------
+    value, interval
+        As printed; the interval is empty where there is none.
+    best
+        Whether it stands out from its group.
+    """
 
     value: str
     interval: str = ""
     best: bool = False
 
-    @property
-    def text(self) -> str:
+    def __str__(self) -> str:
         return f"{self.value} {self.interval}".strip()
 
 
 def _cells(
     rows: pd.DataFrame, columns: Sequence[Metric], systems: Mapping[str, str], *, bold: bool
-) -> list[tuple[str, list[_Cell]]]:
+) -> list[tuple[str, list[Cell]]]:
     """Label and cells of each system that has rows."""
     there = [system for system in systems if (rows["system"] == system).any()]
     by_column = [_column_cells(rows, column, there, bold and len(there) > 1) for column in columns]
@@ -259,7 +296,7 @@ def _cells(
 
 def _column_cells(
     rows: pd.DataFrame, column: Metric, systems: Sequence[str], bold: bool
-) -> list[_Cell]:
+) -> list[Cell]:
     own = rows[rows["metric"] == column.name].set_index("system").reindex(systems)
     means = own["mean"].to_numpy()
     signed = -means if column.score.better == "lower" else means
@@ -267,20 +304,22 @@ def _column_cells(
     cells = []
     for (_, row), score in zip(own.iterrows(), signed, strict=True):
         if np.isnan(row["mean"]):
-            cells.append(_Cell("–"))
+            cells.append(Cell("–"))
             continue
-        limits = f"[{_number(row['ci_low'], column)}, {_number(row['ci_high'], column)}]"
+        limits = f"[{number_of(row['ci_low'], column)}, {number_of(row['ci_high'], column)}]"
         mark = "*" if row["n_undefined"] else ""
-        cells.append(_Cell(_number(row["mean"], column) + mark, limits, bool(score == best)))
+        cells.append(Cell(number_of(row["mean"], column) + mark, limits, bool(score == best)))
     return cells
 
 
-def _number(value: float, column: Metric) -> str:
+def number_of(value: float, column: Metric) -> str:
+    """A value of a metric as it is printed: identification in per cent, others as they are."""
     text = f"{100 * value:.1f}" if column.score.percent else f"{value:.3f}"
     return text if float(text) else text.lstrip("-")
 
 
-def _head(column: Metric) -> str:
+def heading_of(column: Metric) -> str:
+    """Head of a metric's column: its name, its unit, and which way is better."""
     unit = " (%)" if column.score.percent else ""
     return f"{column.name}{unit} {'↓' if column.score.better == 'lower' else '↑'}"
 
@@ -293,7 +332,7 @@ def _markdown_table(
     protocol: str,
 ) -> str:
     lines = [
-        "| system | " + " | ".join(_head(column) for column in columns) + " |",
+        "| system | " + " | ".join(heading_of(column) for column in columns) + " |",
         "|---|" + "---:|" * len(columns),
     ]
     blank = " |" * len(columns)
@@ -303,7 +342,7 @@ def _markdown_table(
             lines.append(f"| *{heading}* |{blank}")
         for label, values in cells:
             texts = [
-                f"**{cell.value}** {cell.interval}" if cell.best else cell.text for cell in values
+                f"**{cell.value}** {cell.interval}" if cell.best else str(cell) for cell in values
             ]
             lines.append(f"| {label} | " + " | ".join(texts) + " |")
     if published:
@@ -318,7 +357,7 @@ def _markdown_table(
 
 def _published_cell(result: PublishedResult, column: Metric) -> str:
     value = result.values.get(column.name)
-    return "–" if value is None else _number(value, column)
+    return "–" if value is None else number_of(value, column)
 
 
 def _footnote(result: PublishedResult, protocol: str) -> str:
@@ -400,7 +439,7 @@ def _latex_group(heading: str, n_columns: int) -> str:
     return f"\\multicolumn{{{n_columns + 1}}}{{l}}{{\\textit{{{_latex(heading)}}}}} \\\\"
 
 
-def _latex_rows(label: str, cells: Sequence[_Cell]) -> list[str]:
+def _latex_rows(label: str, cells: Sequence[Cell]) -> list[str]:
     """A line of means and a line of their intervals."""
     means = [f"\\textbf{{{_latex(c.value)}}}" if c.best else _latex(c.value) for c in cells]
     intervals = [f"{{\\tiny {cell.interval.replace('-', '$-$')}}}" for cell in cells]

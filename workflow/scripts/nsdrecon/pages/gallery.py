@@ -1,160 +1,338 @@
-"""A gallery of all test images with all systems: one page with pictures in a folder beside it."""
+"""A gallery of all test images with all systems: one page, with a strip of pictures an image.
+
+The page draws a few images at a time by a program inside it, so that it stays quick with a thousand
+images of several subjects. Its pictures lie beside it, one file for each subject and image.
+"""
 
 from __future__ import annotations
 
 import html
+import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
+from nsdrecon.metrics import Metric
+from nsdrecon.pages.gallery_script import SCRIPT
+from nsdrecon.pages.style import COLOURS
 from nsdrecon.store import ID, read_array, read_ids
 from nsdrecon.whole_files import whole_file
 
 logger = logging.getLogger(__name__)
 
+SEEN = "seen"
+_TOGETHER = 16  # images read at a time
+_LARGEST_UNCERTAINTY = 127.5  # grey levels; half of the samples black and half of them white
+
 _CSS = """
-body { margin: 0 auto; max-width: 80rem; padding: 1.2rem; color: #1f2329;
-       font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0 0 .3rem; } p { color: #5b626c; margin: .2rem 0 1rem; }
-fieldset { border: 1px solid #e3e6ea; border-radius: 4px; margin: 0 0 1.2rem; }
-label { margin-right: 1rem; white-space: nowrap; }
-article { display: flex; flex-wrap: wrap; gap: .5rem; padding: .7rem 0;
-          border-top: 1px solid #e3e6ea; content-visibility: auto; }
-article h2 { flex-basis: 100%; font-size: .85rem; font-weight: 600; margin: 0; color: #5b626c; }
-figure { margin: 0; width: 9rem; } figure img { width: 100%; border-radius: 3px; display: block; }
-figcaption { font-size: .74rem; color: #5b626c; overflow-wrap: anywhere; }
+main { max-width: 96rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .3rem; }
+h2 { font-size: 1rem; margin: 0; } h3 { font-size: .9rem; margin: 0; flex-basis: 100%; }
+p { color: var(--soft); margin: .2rem 0 1rem; }
+form { background: var(--ground); border: 1px solid var(--line); border-radius: 6px;
+       padding: .7rem 1rem; display: flex; flex-wrap: wrap; gap: .5rem 1.2rem;
+       align-items: center; }
+details { flex-basis: 100%; } summary { cursor: pointer; color: var(--link); }
+fieldset { border: 0; margin: .3rem 0 0; padding: 0; }
+fieldset label { margin-right: 1rem; display: inline-block; }
+select, button { font: inherit; padding: .25rem .5rem; min-height: 2rem; max-width: 100%; }
+button { white-space: nowrap; }
+.pages { position: sticky; top: 0; background: var(--page); padding: .5rem 0; z-index: 1;
+         display: flex; gap: .7rem; align-items: center; border-bottom: 1px solid var(--line); }
+article { padding: .8rem 0; border-bottom: 1px solid var(--line); scroll-margin-top: 4rem; }
+article:target { background: var(--warm); }
+.captions { margin: .1rem 0 .4rem; font-size: .85rem; }
+.row { display: flex; flex-wrap: wrap; gap: .5rem; margin: .3rem 0; }
+figure { margin: 0; width: var(--size, 9rem); }
+.picture { width: 100%; aspect-ratio: 1; border-radius: 3px; background-color: var(--ground);
+           background-repeat: no-repeat; }
+figcaption { font-size: .78rem; line-height: 1.35; color: var(--soft); overflow-wrap: anywhere; }
+figcaption span { display: block; }
+.title { color: var(--ink); }
+.floor .picture { outline: 2px dashed var(--soft); }
+.ceiling .picture { outline: 2px solid #c0392b; }
 """
 
 
-def write_gallery(
-    output: str | Path,
-    *,
-    stimuli: str | Path,
-    systems: Mapping[str, str | Path],
-    scores: Mapping[str, pd.DataFrame],
-    metrics: Sequence[str],
-    title: str,
-    pixels: int = 192,
-) -> None:
-    """Write a page with every test image: what was seen, every sample of every system, its scores.
-
-    Check boxes show and hide systems (by style sheet alone). The pictures are JPEG files in a
-    folder named after the page: ``gallery.html`` and ``gallery_pictures/``.
+@dataclass(frozen=True)
+class Column:
+    """Something that is shown of every image.
 
     Parameters
     ----------
-    output
-        HTML file; it appears when all its pictures are there.
+    name
+        Of a system, floor or ceiling; of the file of its scores too.
+    title
+        For a person.
+    kind
+        ``seen``, ``system``, ``floor``, ``ceiling`` or ``uncertainty``.
+    """
+
+    name: str
+    title: str
+    kind: str
+
+
+def gallery_columns(
+    systems: Mapping[str, str],
+    floors: Mapping[str, str],
+    ceilings: Mapping[str, str],
+    several: Sequence[str] = (),
+) -> list[Column]:
+    """What a gallery shows: the seen image, systems, floors with pictures, ceilings, uncertainty.
+
+    Parameters
+    ----------
+    systems, floors, ceilings
+        Name to title.
+    several
+        Systems that draw several samples of an image, of which the uncertainty is shown.
+    """
+    groups = (("system", systems), ("floor", floors), ("ceiling", ceilings))
+    columns = [Column(SEEN, "seen", SEEN)]
+    columns += [Column(name, title, kind) for kind, row in groups for name, title in row.items()]
+    kind = "uncertainty"
+    return columns + [Column(f"{kind}-{s}", f"{systems[s]}: uncertainty", kind) for s in several]
+
+
+def write_strips(
+    folder: str | Path,
+    *,
+    stimuli: str | Path,
+    reconstructions: Mapping[str, str | Path],
+    samples: Mapping[str, str | Path],
+    pixels: int = 192,
+) -> None:
+    """Write a file for each test image: all its pictures from left to right, in one strip.
+
+    Parameters
+    ----------
+    folder
+        It gets ``{nsd_id}.webp`` for each image of the stimuli and appears when all are there.
     stimuli
         HDF5 with ``nsd_id`` and ``images`` (n, size, size, 3).
-    systems
-        System to reconstructions, HDF5 with ``images`` (n, samples, size, size, 3), of the same
-        images.
-    scores
-        System to its per-image table; a system may be missing.
-    metrics
-        Columns whose values stand under the pictures.
-    title
-        Head of the page.
+    reconstructions
+        Systems, floors and ceilings to HDF5 with ``images`` (n, samples, size, size, 3).
+    samples
+        Systems that draw several samples to their summary: the chosen sample is shown, and at the
+        end of the strip the uncertainty, from black to white by the root of its share of the
+        largest possible. Of others the first sample is shown.
     pixels
-        Largest height and width of the pictures.
+        Height and width of a picture.
 
     Raises
     ------
     InputError
-        If a system lacks an image, or a table lacks a metric.
+        If a system lacks an image.
     """
-    output = Path(output)
-    nsd_id = np.sort(read_ids(stimuli))
-    for system, path in systems.items():
+    folder, nsd_id = Path(folder), np.sort(read_ids(stimuli))
+    for system, path in reconstructions.items():
         missing = np.setdiff1d(nsd_id, read_ids(path))
         if len(missing):
             raise InputError(
                 path, found=f"no row for nsd_id {listing(missing)}", expected=f"all of {system}"
             )
-    folder = output.with_name(f"{output.stem}_pictures")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    values = {system: _scores(table, metrics, system) for system, table in scores.items()}
-    articles = []
-    for image in progress(nsd_id, description="gallery"):
-        seen = read_array(stimuli, "images", np.array([image]))[0]
-        figures = [_figure(seen, folder, f"{image}_seen", "seen", "", pixels)]
-        for number, (system, path) in enumerate(systems.items()):
-            samples = read_array(path, "images", np.array([image]))[0]
-            for sample, picture in enumerate(samples):
-                caption = " ".join([system, *values.get(system, {}).get((image, sample), [])])
-                name = f"{image}_{system}_{sample}"
-                figures.append(_figure(picture, folder, name, caption, f"s{number}", pixels))
-        articles.append(f"<article><h2>{image}</h2>{''.join(figures)}</article>")
-    with whole_file(output) as partial:
-        partial.write_text(_page(title, list(systems), articles), encoding="utf-8")
-    logger.info("%d images of %d systems in %s", len(nsd_id), len(systems), output)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
+        made = Path(partial) / folder.name
+        made.mkdir()
+        blocks = np.array_split(nsd_id, -(-len(nsd_id) // _TOGETHER))
+        for ids in progress(blocks, description="images", unit="block"):
+            for image, strip in zip(
+                ids, _strips(ids, stimuli, reconstructions, samples, pixels), strict=True
+            ):
+                strip.save(made / f"{image}.webp", quality=85)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    logger.info("%d images of %d systems in %s", len(nsd_id), len(reconstructions), folder)
 
 
-def _scores(
-    table: pd.DataFrame, metrics: Sequence[str], system: str
-) -> dict[tuple[int, int], list[str]]:
-    """(nsd_id, sample) to "metric value" texts."""
-    missing = [name for name in (ID, "sample", *metrics) if name not in table]
-    if missing:
-        raise InputError(
-            f"scores of {system}",
-            found=f"columns {listing(table.columns, 12)}",
-            expected=f"also {listing(missing)}",
-        )
-    return {
-        (int(row[ID]), int(row["sample"])): [f"{name} {row[name]:.2f}" for name in metrics]
-        for row in table.to_dict("records")
+def _strips(
+    nsd_id: np.ndarray,
+    stimuli: str | Path,
+    reconstructions: Mapping[str, str | Path],
+    samples: Mapping[str, str | Path],
+    pixels: int,
+) -> Iterator[Image.Image]:
+    columns = [read_array(stimuli, "images", nsd_id)]
+    for system, path in reconstructions.items():
+        images = read_array(path, "images", nsd_id)
+        chosen = read_array(samples[system], "chosen", nsd_id) if system in samples else 0
+        columns.append(images[np.arange(len(nsd_id)), chosen])
+    for path in samples.values():
+        share = np.sqrt(read_array(path, "uncertainty", nsd_id) / _LARGEST_UNCERTAINTY)
+        columns.append(matplotlib.colormaps["magma"](share, bytes=True)[..., :3])
+    for pictures in zip(*columns, strict=True):
+        strip = Image.new("RGB", (pixels * len(pictures), pixels))
+        for place, picture in enumerate(pictures):
+            # Small pictures keep their pixels, large ones are averaged.
+            method = Image.Resampling.NEAREST if len(picture) < pixels else Image.Resampling.LANCZOS
+            strip.paste(
+                Image.fromarray(picture).resize((pixels, pixels), method), (place * pixels, 0)
+            )
+        yield strip
+
+
+def write_gallery(
+    output: str | Path,
+    *,
+    title: str,
+    pictures: str,
+    columns: Sequence[Column],
+    metrics: Sequence[Metric],
+    scores: Mapping[str, Mapping[str, pd.DataFrame]],
+    chosen: Mapping[str, Mapping[str, str | Path]],
+    captions: Mapping[int, Sequence[str]],
+) -> None:
+    """Write the page, all or nothing.
+
+    Parameters
+    ----------
+    output
+        HTML file. It needs the strips beside it and nothing else.
+    title
+        Head of the page.
+    pictures
+        Folder of the strips, relative to the page; in it one folder a subject (`write_strips`).
+    columns
+        What the strips show, from left to right.
+    metrics
+        What the images can be sorted by.
+    scores
+        Subject to column to its table of scores, with a row an image and sample.
+    chosen
+        Subject to system to the summary of its samples, where there are several.
+    captions
+        Image to its captions.
+
+    Raises
+    ------
+    InputError
+        If a table lacks a metric.
+    """
+    subjects = {
+        subject: _subject_data(tables, metrics, chosen.get(subject, {}), subject)
+        for subject, tables in scores.items()
     }
+    data = {
+        "pictures": pictures,
+        "columns": [asdict(column) for column in columns],
+        "metrics": [
+            {"name": row.name, "percent": row.score.percent, "better": row.score.better}
+            for row in metrics
+        ],
+        "subjects": subjects,
+        "ids": sorted({image for known in subjects.values() for image in known["ids"]}),
+        "captions": {int(image): list(texts) for image, texts in captions.items()},
+    }
+    with whole_file(output) as partial:
+        partial.write_text(_page(title, columns, metrics, data), encoding="utf-8")
+    logger.info("%d images of %d subjects in %s", len(data["ids"]), len(subjects), output)
 
 
-def _figure(
-    picture: np.ndarray, folder: Path, name: str, caption: str, kind: str, pixels: int
+def _subject_data(
+    tables: Mapping[str, pd.DataFrame],
+    metrics: Sequence[Metric],
+    chosen: Mapping[str, str | Path],
+    subject: str,
+) -> dict[str, object]:
+    """Ids of the images and, in their order, the scores of the samples that are shown."""
+    names = [row.name for row in metrics]
+    ids = np.unique(next(iter(tables.values()))[ID])
+    scores = {}
+    for system, table in tables.items():
+        missing = [name for name in (ID, "sample", *names) if name not in table]
+        if missing:
+            raise InputError(
+                f"scores of {system}, {subject}",
+                found=f"columns {listing(table.columns, 12)}",
+                expected=f"also {listing(missing)}",
+            )
+        shown = read_array(chosen[system], "chosen", ids) if system in chosen else 0
+        wanted = pd.MultiIndex.from_arrays([ids, np.broadcast_to(shown, ids.shape)])
+        own = table.set_index([ID, "sample"]).reindex(wanted)[names]
+        scores[system] = {
+            name: [None if np.isnan(value) else round(float(value), 4) for value in own[name]]
+            for name in names
+        }
+    return {"ids": ids.tolist(), "scores": scores}
+
+
+def _page(
+    title: str, columns: Sequence[Column], metrics: Sequence[Metric], data: Mapping[str, object]
 ) -> str:
-    image = Image.fromarray(picture)
-    image.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
-    path = folder / f"{name}.jpg"
-    image.save(path, quality=90)
-    text = html.escape(caption, quote=True)
-    source = html.escape(f"{folder.name}/{path.name}", quote=True)
-    return (
-        f'<figure class="{kind}"><img loading="lazy" src="{source}" alt="{text}">'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
-
-
-def _page(title: str, systems: Sequence[str], articles: Sequence[str]) -> str:
-    boxes = "".join(
-        f'<label><input type="checkbox" id="c{number}" checked> {html.escape(system)}</label>'
-        for number, system in enumerate(systems)
-    )
-    hiding = "\n".join(
-        f"body:has(#c{number}:not(:checked)) .s{number} {{ display: none; }}"
-        for number in range(len(systems))
-    )
+    scored = [column for column in columns if column.kind == "system"]
+    subjects = list(data["subjects"])
+    everybody = [("", "all together")] if len(subjects) > 1 else []
+    order = [("number", "by number"), ("best", "best first"), ("worst", "worst first")]
+    order.append(("median", "median first"))
+    controls = [
+        _select("subject", "subject", [*((name, name) for name in subjects), *everybody]),
+        _select("order", "order", order if metrics else order[:1]),
+        _select("metric", "by", [(row.name, row.name) for row in metrics]),
+        _select("system", "of", [(column.name, column.title) for column in scored]),
+        '<label><input type="checkbox" name="every"> every score</label>',
+        '<label>size <input type="range" name="size" min="5" max="24" value="9"></label>',
+    ]
+    # What is inside a script element ends at the first "</".
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title>
-<style>{_CSS}{hiding}
-</style>
+<style>{COLOURS}{_CSS}</style>
 </head>
 <body>
+<main>
 <h1>{html.escape(title)}</h1>
-<p>{len(articles)} test images, by their number in the stimulus file.</p>
-<fieldset><legend>shown</legend>{boxes}</fieldset>
-{"".join(articles)}
+<p>Every test image, by its number in the stimulus file. Dashed: floors, which need no decoder;
+red: ceilings, which know the seen image. Left and right arrow keys turn the pages; an address that
+ends in <code>#</code> and a number leads to that image. <a href="../report.html">Report</a></p>
+<form id="choice">
+{chr(10).join(controls)}
+<details><summary>Shown: systems, floors, ceilings</summary>
+<fieldset><legend class="skip">shown</legend>{"".join(map(_box, columns))}</fieldset></details>
+</form>
+<nav class="pages" aria-label="pages of images">
+<button type="button" data-step="-1">← previous</button>
+<button type="button" data-step="1">next →</button>
+<span id="status" role="status"></span>
+</nav>
+<div id="images"></div>
+<noscript><p>Without scripts this page is empty; the pictures lie in
+{html.escape(str(data["pictures"]))}.</p></noscript>
+</main>
+<script type="application/json" id="data">{text}</script>
+<script>{SCRIPT}</script>
 </body>
 </html>
 """
+
+
+def _select(name: str, label: str, options: Sequence[tuple[str, str]]) -> str:
+    shown = "".join(
+        f'<option value="{html.escape(value, quote=True)}">{html.escape(text)}</option>'
+        for value, text in options
+    )
+    return f'<label>{label} <select name="{name}">{shown}</select></label>'
+
+
+def _box(column: Column) -> str:
+    checked = " checked" if column.kind in (SEEN, "system", "uncertainty") else ""
+    value = html.escape(column.name, quote=True)
+    return (
+        f'<label><input type="checkbox" name="column" value="{value}"{checked}> '
+        f"{html.escape(column.title)}</label>"
+    )

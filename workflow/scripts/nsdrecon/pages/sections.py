@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,44 @@ from nsdrecon.evaluation.tables import (
     readable_published,
     subject_title,
 )
+from nsdrecon.logs import versions
 from nsdrecon.metrics import Metric, NetworkMetric
-from nsdrecon.pages.report import Note, Picture, Section, Table
+from nsdrecon.pages.provenance import code_version, devices_used, measured
+from nsdrecon.pages.report import (
+    Facts,
+    Folded,
+    Links,
+    Note,
+    Part,
+    Picture,
+    Section,
+    Table,
+    settings_table,
+)
+from nsdrecon.pages.summary import best_systems, contrasts_in_words
+from nsdrecon.provenance import SIMULATED
 
 _SIMULATED = (
-    "The data set is simulated and the models are small ones trained on drawn scenes: the figures "
-    "below show that every stage works, and say nothing about real brains or the published models."
+    "The data set is simulated and the models are small ones trained on drawn scenes: this page "
+    "shows that every stage works, and says nothing about real brains or the published models."
 )
+_FILES = {
+    "gallery/index.html": "every test image with every system, floor and score",
+    "tables/metrics.tsv": "means, intervals, floors, ceilings; to compute with",
+    "tables/metrics.md": "the same to read",
+    "tables/metrics.tex": "the same for a paper",
+    "tables/contrasts.tsv": "paired differences of systems with intervals and p-values",
+    "tables/retrieval.tsv": "n-way retrieval",
+    "tables/published.tsv": "published values and their sources",
+    "tables/repeats.tsv": "scores with fewer repeats of the test images",
+    "tables/holdout.tsv": "scores of clusters of captions that training left out",
+    "tables/samples.tsv": "agreement between samples",
+    "figures": "every figure as PNG and PDF, with its caption",
+    "data/manifest.tsv": "what came from outside, with checksums",
+    "dag/usage.txt": "what each rule asked for and took",
+    "benchmarks": "time and memory of each job",
+}
+_PACKAGES = ("snakemake", "torch", "diffusers", "transformers", "numpy", "scikit-image", "nibabel")
 _CONTRASTS = (
     "{subject}: paired differences, with 95 % intervals and permutation p-values corrected by Holm "
     "over all contrasts and metrics. contrasts.tsv has every subject's."
@@ -55,21 +87,87 @@ true latents of the test images, are ceilings and no reconstructions. No other r
 anything that was made from a test image: predictions come from test responses alone."""
 
 
-def figure(path: str | Path) -> Picture:
+def figure(path: str | Path, *, legible: bool = True) -> Picture:
     """A figure with the caption that was written beside it."""
     path = Path(path)
     caption = path.parent / "captions" / f"{path.stem}.txt"
-    return Picture(path, caption.read_text(encoding="utf-8").strip())
+    return Picture(path, caption.read_text(encoding="utf-8").strip(), legible)
 
 
-def reconstructions(figures: Iterable[str | Path], *, simulated: bool) -> Section:
-    """Figures of the reconstructions; a simulated data set is said to be one."""
-    notes = [Note(_SIMULATED)] if simulated else []
-    return Section("Reconstructions", [*notes, *map(figure, figures)])
+def which_run(
+    config: Mapping[str, Any],
+    source: str,
+    subjects: Sequence[str],
+    command: str,
+    logs: Path,
+    benchmarks: Path,
+) -> list[Part]:
+    """Which run it is, and that its data are simulated if they are.
+
+    Parameters
+    ----------
+    config
+        The settings of the run.
+    source
+        Where the data come from, as the files say.
+    subjects
+        Its subjects.
+    command
+        What was called.
+    logs, benchmarks
+        Folders that tell on what, when and for how long the run was computed.
+    """
+    facts = {
+        "run": config["run"]["name"],
+        "subjects": ", ".join(subjects),
+        "data": source,
+        "code": code_version(Path(__file__).parent),
+        "command": command,
+        "computed": str(measured(benchmarks) or "nothing was measured"),
+        "on": ", ".join(devices_used(logs)) or "not said in the logs",
+        "written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+    }
+    return [Facts(facts), *([Note(_SIMULATED)] if source == SIMULATED else [])]
+
+
+def summary(
+    metrics: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    figures: Mapping[str, str | Path],
+    *,
+    columns: Sequence[Metric],
+    layout: Layout,
+) -> Section:
+    """How good, against what floor: a table, sentences and one figure."""
+    subject = metrics["subject"].iloc[-1]
+    title = subject_title(metrics, subject)
+    best = Table(
+        best_systems(metrics, subject, columns, layout),
+        f"The best system of each metric, {title}. The floor gives every image the reconstruction "
+        "of another one; the ceiling is the same models with the true latents of the test images.",
+    )
+    words = contrasts_in_words(contrasts, subject, columns, layout.systems)
+    return Section("Summary", [best, *words, figure(figures["metrics"])])
+
+
+def pictures(
+    extremes: Iterable[str | Path], reconstructions: Iterable[str | Path], gallery: str | Path
+) -> Section:
+    """Best, median and worst images of the first subject; more of all subjects, folded; all."""
+    first, *others = (figure(path, legible=False) for path in extremes)
+    more = [*others, *(figure(path, legible=False) for path in reconstructions)]
+    links = Links({gallery: "every test image with every system, floor and score"})
+    return Section("Pictures", [first, links, Folded("More pictures", more)])
+
+
+def files(results: Path, logs: Path) -> Section:
+    """Links to the tables, figures, records and logs of a run that are there."""
+    there = {results / name: text for name, text in _FILES.items() if (results / name).exists()}
+    return Section("Files", [Links(there | {logs: "a log for each job"})])
 
 
 def scores(
-    figures: Iterable[str | Path],
+    figures: Mapping[str, str | Path],
     metrics: pd.DataFrame,
     contrasts: pd.DataFrame,
     *,
@@ -77,12 +175,12 @@ def scores(
     layout: Layout,
     protocol: str,
 ) -> Section:
-    """Figures of the metrics, tables of all subjects together and of each, and the contrasts.
+    """Tables of all subjects together and of each, contrasts, retrieval, pairs image by image.
 
     Parameters
     ----------
     figures
-        Files of figures.
+        Name to file of the figures of the metrics.
     metrics, contrasts
         The run's tables of those names.
     columns, layout
@@ -90,19 +188,22 @@ def scores(
     protocol
         By which the metrics were computed.
     """
-    names = metrics["subject"].unique()
-    tables = [
-        Table(
-            readable(metrics, subject, columns, layout),
-            f"{subject_title(metrics, subject)}, protocol {protocol}. {explained(metrics)}",
-        )
-        for subject in [names[-1], *names[:-1]]  # what is pooled comes first
-    ]
+
+    def table(subject: str) -> Table:
+        title = f"{subject_title(metrics, subject)}, protocol {protocol}"
+        return Table(readable(metrics, subject, columns, layout), f"{title}. {explained(metrics)}")
+
+    *single, last = metrics["subject"].unique()  # what is pooled comes last
+    parts: list[Part] = [table(last)]
     if not contrasts.empty:
-        shown = readable_contrasts(contrasts[contrasts["subject"] == names[-1]], columns)
-        title = subject_title(metrics, names[-1])
-        tables.insert(1, Table(shown, _CONTRASTS.format(subject=title)))
-    return Section("Scores", [*map(figure, figures), *tables])
+        shown = readable_contrasts(contrasts[contrasts["subject"] == last], columns)
+        parts.append(figure(figures["contrasts"]))
+        parts.append(Table(shown, _CONTRASTS.format(subject=subject_title(metrics, last))))
+    parts.append(figure(figures["retrieval"]))
+    pairs = [figure(path) for name, path in figures.items() if name.startswith("scatter_")]
+    parts += [Folded("Pairs of systems, image by image", pairs)] if pairs else []
+    parts += [Folded(subject_title(metrics, subject), [table(subject)]) for subject in single]
+    return Section("Scores", parts)
 
 
 def beyond_the_mean(
@@ -143,7 +244,8 @@ def beyond_the_mean(
 def published_values(protocol: str) -> Section:
     """What was published under a protocol."""
     published, footnotes = readable_published(PUBLISHED, protocol)
-    return Section("Published values", [Table(published, _PUBLISHED_ROWS), *footnotes])
+    table = Table(published, _PUBLISHED_ROWS)
+    return Section("Published values", [table, Folded("Sources", footnotes)])
 
 
 def data(trials: Mapping[str, str | Path], noise_ceiling: str | Path) -> Section:
@@ -189,8 +291,18 @@ def resources(usage: pd.DataFrame, totals: pd.DataFrame) -> list[Table]:
     ]
 
 
+def workflow(rules: str | Path, jobs: str | Path, file_graph: str | Path, legend: str) -> Section:
+    """The graphs of the rules, of one subject's jobs and of the files, each at its natural size."""
+    graphs = [
+        Picture(jobs, "All jobs of the first subject.", legible=True),
+        Picture(file_graph, "The files of every rule, by one job's example.", legible=True),
+    ]
+    shown = Picture(rules, f"The rules of this run. {legend}", legible=True)
+    return Section("Workflow", [shown, Folded("Jobs and files", graphs)])
+
+
 def methods(config: Mapping[str, Any]) -> Section:
-    """How the images were reconstructed and scored, with the settings of a configuration."""
+    """How the images were reconstructed and scored, with some settings and versions of packages."""
     text = _METHODS.format(
         betas=config["nsd"]["betas"],
         mask=config["nsd"]["mask"],
@@ -198,4 +310,16 @@ def methods(config: Mapping[str, Any]) -> Section:
         protocol=config["evaluation"]["protocol"],
         **{key: config["stage2"][key] for key in ("strength", "steps", "guidance")},
     )
-    return Section("Methods", [text])
+    return Section("Methods", [text, Facts(versions(*_PACKAGES))])
+
+
+def settings(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Section:
+    """What was set, beside the defaults: what differs, and folded all of it."""
+    changed, every = settings_table(config, defaults)
+    return Section(
+        "Settings",
+        [
+            Table(changed, "Settings that differ from their defaults.", text=True),
+            Folded("Every setting", [Table(every, "Every setting of this run.", text=True)]),
+        ],
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from PIL import Image
 
-from nsdrecon.pages.figures.drawing import GREY, figure_file
-from nsdrecon.store import read_array
+from nsdrecon.metrics import Metric
+from nsdrecon.pages.figures.drawing import figure_file
+from nsdrecon.store import ID, read_array
 
 _TITLE_WIDTH = 20  # letters above a column of pictures
 _PICTURE_PIXELS = 192
@@ -53,10 +55,55 @@ def reconstructions_figure(
     columns = {"seen": read_array(stimuli, "images", nsd_id)}
     for title, path in systems.items():
         columns[title] = read_array(path, "images", nsd_id)[:, 0]
-    _picture_grid(output, columns, nsd_id, subject)
+    _picture_grid(output, columns, nsd_id.tolist(), subject)
     return (
         f"{subject}: seen test images (left, with their number in the stimulus file) and their "
         f"reconstructions from the responses alone. {len(nsd_id)} images, {choice}."
+    )
+
+
+def extremes_figure(
+    stimuli: str | Path,
+    systems: Mapping[str, str | Path],
+    scores: Sequence[pd.DataFrame],
+    output: str | Path,
+    *,
+    metric: Metric,
+    subject: str,
+    n_each: int = 2,
+) -> str:
+    """Images that were reconstructed best, about as well as most, and worst.
+
+    Parameters
+    ----------
+    stimuli, systems, output, subject
+        As in :func:`reconstructions_figure`.
+    scores
+        Tables of the systems' scores, with a row an image and sample.
+    metric
+        By which images are ordered: its mean over samples and systems.
+    n_each
+        How many of each kind.
+
+    Returns
+    -------
+    The caption.
+    """
+    means = pd.concat(scores).groupby(ID)[metric.name].mean()
+    order = means.sort_values(ascending=metric.score.better == "lower", kind="stable").index
+    middle = (len(order) - n_each) // 2
+    kinds = {"best": order[:n_each], "median": order[middle : middle + n_each]}
+    kinds["worst"] = order[-n_each:]
+    rows = [(f"{kind}: {image}", image) for kind, images in kinds.items() for image in images]
+    names, nsd_id = [name for name, _ in rows], np.array([image for _, image in rows])
+    columns = {"seen": read_array(stimuli, "images", nsd_id)}
+    for title, path in systems.items():
+        columns[title] = read_array(path, "images", nsd_id)[:, 0]
+    _picture_grid(output, columns, names, subject)
+    return (
+        f"{subject}: the {n_each} test images that were reconstructed best, {n_each} in the middle "
+        f"and the {n_each} worst of {len(order)}, by {metric.name}, mean over the systems shown. "
+        "Left what was seen, with its number in the stimulus file."
     )
 
 
@@ -102,7 +149,7 @@ def samples_figure(
         f"mean of {images.shape[1]}": read_array(samples, "mean", nsd_id),
         "uncertainty": matplotlib.colormaps["magma"](uncertainty / top, bytes=True)[..., :3],
     }
-    _picture_grid(output, columns, nsd_id, title)
+    _picture_grid(output, columns, nsd_id.tolist(), title)
     return (
         f"{title}: of {images.shape[1]} samples the one that agrees best with the vision features "
         "predicted from the brain (the seen image has no part in it), their mean, and their "
@@ -112,10 +159,10 @@ def samples_figure(
 
 
 def _picture_grid(
-    output: str | Path, columns: Mapping[str, np.ndarray], nsd_id: np.ndarray, title: str
+    output: str | Path, columns: Mapping[str, np.ndarray], rows: Sequence[object], title: str
 ) -> None:
-    """A row an image and a column of pictures a title: column title to images (n, h, w, 3)."""
-    n_rows, n_columns = len(nsd_id), len(columns)
+    """A row an image, with its name, and a column a title: column title to images (n, h, w, 3)."""
+    n_rows, n_columns = len(rows), len(columns)
     with figure_file(output, (1.35 * n_columns + 0.55, 1.35 * n_rows + 0.7)) as figure:
         grid = figure.subplots(
             n_rows,
@@ -135,8 +182,8 @@ def _picture_grid(
             grid[0, column].set_title(fill(name, _TITLE_WIDTH), fontsize=8)
             for row, image in enumerate(images):
                 _show(grid[row, column], image)
-        for row, image_id in enumerate(nsd_id):
-            grid[row, 0].set_ylabel(str(image_id), color=GREY, fontsize=7)
+        for row, name in enumerate(rows):
+            grid[row, 0].set_ylabel(str(name), color="#444a52", fontsize=8)
 
 
 def _show(panel: Axes, image: np.ndarray) -> None:

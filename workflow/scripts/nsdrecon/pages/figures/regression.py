@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+from nsdrecon.systems import STAGE1
 
 _SCORE_NAMES = {
     "loo_correlation_mean": "leave-one-out correlation",
@@ -38,9 +39,12 @@ def regression_figure(
     The caption, with the score of each whole feature space.
     """
     wholes = []
-    with figure_file(output, (1 + 2.8 * len(scores), 2.6)) as figure:
-        panels = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
-        for panel, (feature, table) in zip(panels, scores.items(), strict=True):
+    across, down = min(len(scores), 2), -(-len(scores) // 2)
+    with figure_file(output, (0.8 + 3 * across, 2.3 * down)) as figure:
+        panels = figure.subplots(down, across, squeeze=False, sharey=True)
+        for panel in panels.flat[len(scores) :]:
+            panel.set_visible(False)
+        for panel, (feature, table) in zip(panels.flat, scores.items(), strict=False):
             check_columns(table, [part, value], f"scores of {feature}")
             is_whole = table[part].astype(str) == "all"
             parts = table[~is_whole] if (~is_whole).any() else table
@@ -51,12 +55,14 @@ def regression_figure(
             panel.axhline(0, color=GREY, linewidth=0.8)
             ticks = evenly(len(parts), 6)
             panel.set_xticks(ticks, [str(name) for name in parts[part].iloc[ticks]])
-            panel.set(title=feature, xlabel=part)
-        panels[0].set_ylabel(_SCORE_NAMES.get(value, value))
+            panel.set(title=feature, xlabel="layer" if feature == STAGE1 else "token")
+        for first in panels[:, 0]:
+            first.set_ylabel(_SCORE_NAMES.get(value, value))
         figure.tight_layout()
     return (
         f"{subject}: {_SCORE_NAMES.get(value, value)} of the regressions on the training images, "
-        "part by part of each feature space; near zero, a part cannot be predicted. "
+        "for each layer of the VDVAE, from the top, and each token of CLIP. Near zero, nothing can "
+        "be predicted. "
         f"Dashed: the mean over the whole space ({', '.join(wholes)})."
     )
 

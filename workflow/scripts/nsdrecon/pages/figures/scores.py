@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.container import BarContainer
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from nsdrecon.errors import InputError, listing
+from nsdrecon.evaluation.statistics import SIGNIFICANT
+from nsdrecon.evaluation.tables import Layout, heading_of
+from nsdrecon.metrics import Metric
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
 from nsdrecon.store import ID
+from nsdrecon.systems import ORACLE
 
-_FLOOR_COLOUR, _CEILING_COLOUR = "#70757d", "#b3261e"
-_FLOOR_DASHES = ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 2))
-_CEILING_DASHES = ((8, 2), (8, 2, 2, 2), (4, 1))
+_CEILING_COLOUR = "#b3261e"
+_SYSTEM = {"marker": "o", "markersize": 6}
+_OWN_FLOOR = {"marker": "o", "markersize": 5, "color": GREY, "markerfacecolor": "white"}
+_FLOOR = {"marker": "s", "markersize": 4, "color": GREY}
+_CEILING = {"marker": "D", "markersize": 4.5, "color": _CEILING_COLOUR}
+_MOST_PANELS = 4  # side by side
+_BINS = 28  # of a scatter plot, each way
 
 
-def bars_figure(
+def dots_figure(
     metrics: pd.DataFrame,
     output: str | Path,
     *,
     subject: str,
-    systems: Mapping[str, str],
-    floors: Mapping[str, str],
-    ceilings: Mapping[str, str],
-    lower_is_better: Sequence[str] = (),
+    columns: Sequence[Metric],
+    layout: Layout,
 ) -> str:
-    """Means with intervals of every metric, between floors and ceilings.
+    """Means with intervals of every metric, each system between its own floor and its own ceiling.
 
     Parameters
     ----------
@@ -42,11 +46,11 @@ def bars_figure(
         Image file.
     subject
         Which rows: a subject or ``pooled``.
-    systems, floors, ceilings
-        System to label. Systems are bars, floors and ceilings lines across the panel; a system's
-        own floor, ``shuffled-<system>``, is drawn across its bar.
-    lower_is_better
-        Metrics that are distances; their panels say so.
+    columns
+        Metrics, a panel each.
+    layout
+        Systems, floors and ceilings. A row a system; on it lie its floor, ``shuffled-<system>``,
+        and its ceiling, ``oracle-<system>``. Other floors and ceilings have rows of their own.
 
     Returns
     -------
@@ -54,40 +58,79 @@ def bars_figure(
     """
     check_columns(metrics, ["subject", "system", "metric", "mean", "ci_low", "ci_high"], "metrics")
     rows = metrics[metrics["subject"] == subject]
-    names = list(rows["metric"].unique())
-    if not names:
+    if rows.empty:
         raise InputError(
             "table of metrics",
             found=f"subjects {listing(metrics['subject'].unique())}",
             expected=f"{subject!r}",
         )
-    own = [f"shuffled-{system}" for system in systems]
-    n_columns = min(len(names), 4)
-    n_rows = -(-len(names) // n_columns)
-    with figure_file(output, (2.6 * n_columns, 2.4 * n_rows)) as figure:
-        panels = figure.subplots(n_rows, n_columns, squeeze=False)
-        for panel in panels.flat[len(names) :]:
-            panel.set_visible(False)
-        for panel, name in zip(panels.flat, names, strict=False):
-            values = rows[rows["metric"] == name].set_index("system")
-            _bars(panel, values, systems)
-            common = {name: label for name, label in floors.items() if name not in own}
-            _levels(panel, values, common, _FLOOR_DASHES, _FLOOR_COLOUR)
-            _levels(panel, values, ceilings, _CEILING_DASHES, _CEILING_COLOUR)
-            panel.set_title(name + (" (lower is better)" if name in lower_is_better else ""))
-        _shared_legend(figure, panels[0, 0])
+    lines = _lines(layout, set(rows["system"]))
+    with _panels([heading_of(column) for column in columns], output, len(lines)) as panels:
+        for panel, column in zip(panels, columns, strict=True):
+            values = rows[rows["metric"] == column.name].set_index("system")
+            scale = 100 if column.score.percent else 1
+            for place, (_, marks) in enumerate(lines):
+                for system, style in marks.items():
+                    if system in values.index:
+                        mean, low, high = scale * values.loc[system, ["mean", "ci_low", "ci_high"]]
+                        _dot(panel, place, mean, low, high, style)
+        _name_rows(panels, [label for label, _ in lines])
     whose = "all subjects pooled" if subject == "pooled" else subject
     return (
-        f"Mean of every metric for {whose}, with 95 % bootstrap intervals over images. "
-        "Grey lines are floors (across a bar: the same system's images shuffled); red lines are "
-        "ceilings, which know the seen image."
+        f"Mean of every metric for {whose}, with 95 % bootstrap intervals over images; ↑ higher is "
+        "better, ↓ lower is better. Filled circle: a system. Open circle on its row: its floor, "
+        "the same pictures, each given to another image. Red diamond on its row: its ceiling, the "
+        "same models with the true latents of the test images. Grey squares: floors that need no "
+        "decoder."
+    )
+
+
+def contrasts_figure(
+    contrasts: pd.DataFrame, output: str | Path, *, subject: str, columns: Sequence[Metric]
+) -> str:
+    """Paired differences between systems with their intervals: a row a contrast, a panel a metric.
+
+    Parameters
+    ----------
+    contrasts
+        :func:`nsdrecon.evaluation.statistics.contrasts_table`.
+    output
+        Image file.
+    subject
+        Which rows: a subject or ``pooled``.
+    columns
+        Metrics, a panel each.
+
+    Returns
+    -------
+    The caption.
+    """
+    wanted = ["subject", "metric", "contrast", "difference", "ci_low", "ci_high", "p_holm"]
+    check_columns(contrasts, wanted, "contrasts")
+    rows = contrasts[contrasts["subject"] == subject]
+    names = list(rows["contrast"].unique())
+    with _panels([heading_of(column) for column in columns], output, len(names)) as panels:
+        for panel, column in zip(panels, columns, strict=True):
+            scale = 100 if column.score.percent else 1
+            panel.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+            for row in rows[rows["metric"] == column.name].to_dict("records"):
+                mean, low, high = (scale * row[key] for key in ("difference", "ci_low", "ci_high"))
+                face = COLOURS[0] if row["p_holm"] < SIGNIFICANT else "white"
+                style = _SYSTEM | {"color": COLOURS[0], "markerfacecolor": face}
+                _dot(panel, names.index(row["contrast"]), mean, low, high, style)
+        _name_rows(panels, names)
+    whose = "all subjects pooled" if subject == "pooled" else subject
+    return (
+        f"Paired differences between systems for {whose}, first minus second, on the same images, "
+        "with 95 % bootstrap intervals. Filled: permutation p below 0.05 after Holm's correction "
+        "over all contrasts and metrics. Where ↓ stands, a negative difference is better."
     )
 
 
 def scatter_figure(
     first: pd.DataFrame,
     second: pd.DataFrame,
-    metrics: Sequence[str],
+    columns: Sequence[Metric],
     output: str | Path,
     *,
     labels: Mapping[str, str],
@@ -98,8 +141,8 @@ def scatter_figure(
     ----------
     first, second
         Per-image tables of one system each, of one or several subjects; samples are averaged.
-    metrics
-        Columns to show.
+    columns
+        Metrics, a panel each.
     output
         Image file.
     labels
@@ -109,11 +152,11 @@ def scatter_figure(
     -------
     The caption, with the shares of images above and on the diagonal.
     """
-    names = []
+    names, metrics = [], [column.name for column in columns]
     for table in (first, second):
         check_columns(table, [ID, "subject", "system", *metrics], "per-image table")
         names.append(labels[table["system"].iloc[0]])
-    means = [table.groupby(["subject", ID])[list(metrics)].mean() for table in (first, second)]
+    means = [table.groupby(["subject", ID])[metrics].mean() for table in (first, second)]
     if not means[0].index.equals(means[1].index):
         odd = means[0].index.symmetric_difference(means[1].index)
         raise InputError(
@@ -122,32 +165,21 @@ def scatter_figure(
             expected="the same images",
         )
     above = []
-    subjects = list(means[0].index.get_level_values("subject").unique())
-    with figure_file(output, (3.1 * len(metrics), 3.2)) as figure:
-        for panel, name in zip(
-            figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True
-        ):
-            x, y = means[0][name], means[1][name]
-            low, high = min(x.min(), y.min()), max(x.max(), y.max())
-            margin = 0.05 * (high - low) or 0.05
-            limits = low - margin, high + margin
-            panel.plot(limits, limits, color=GREY, linewidth=0.8, zorder=1)
-            for number, subject in enumerate(subjects):
-                colour = COLOURS[number % len(COLOURS)]
-                dots = {"s": 13, "alpha": 0.6, "color": colour, "linewidths": 0, "zorder": 2}
-                panel.scatter(x[subject], y[subject], label=subject, **dots)
-            panel.set(xlim=limits, ylim=limits)
-            panel.set_aspect("equal")
-            for axis in (panel.xaxis, panel.yaxis):
-                axis.set_major_locator(MaxNLocator(4))
-            panel.set(title=name, xlabel=names[0], ylabel=names[1])
+    with figure_file(output, (3.1 * len(columns), 3.2)) as figure:
+        panels = figure.subplots(1, len(columns), squeeze=False)[0]
+        for panel, column in zip(panels, columns, strict=True):
+            name, scale = column.name, 100 if column.score.percent else 1
+            x, y = scale * means[0][name], scale * means[1][name]
+            _binned_dots(panel, x.to_numpy(), y.to_numpy())
+            panel.set(title=heading_of(column), xlabel=names[0], ylabel=names[1])
             equal = f" (the same for {(y == x).mean():.0%})" if (y == x).any() else ""
             above.append(f"{(y > x).mean():.0%} in {name}{equal}")
-        if len(subjects) > 1:
-            panel.legend(fontsize=7, handletextpad=0.1, loc="best")
         figure.tight_layout()
+    subjects = means[0].index.get_level_values("subject").nunique()
+    images, of = len(means[0]) // subjects, f" of {subjects} subjects" if subjects > 1 else ""
     return (
-        f"Every point is a test image: {names[1]} against {names[0]}. "
+        f"Scores of {images} test images{of}: {names[1]} against {names[0]}. The area of a dot is "
+        f"the number of images in its place; above the line {names[1]} is higher. "
         f"{names[1]} has the higher value for {', '.join(above)}."
     )
 
@@ -183,19 +215,19 @@ def retrieval_figure(
             rows = table[table["metric"] == metric]
             for number, (system, label) in enumerate(labels.items()):
                 own = rows[rows["system"] == system]
-                curve = own.groupby("n_way")[["accuracy", "ci_low", "ci_high"]].mean()
+                curve = 100 * own.groupby("n_way")[["accuracy", "ci_low", "ci_high"]].mean()
                 colour = COLOURS[number % len(COLOURS)]
                 panel.plot(curve.index, curve["accuracy"], color=colour, label=label)
                 limits = curve["ci_low"], curve["ci_high"]
                 panel.fill_between(curve.index, *limits, color=colour, alpha=0.12, linewidth=0)
             n_way = np.unique(rows["n_way"])
-            panel.plot(n_way, 1 / n_way, color=GREY, linestyle=":", label="chance")
-            panel.set(xscale="log", xlabel="candidates", ylim=(0, 1), title=metric)
+            panel.plot(n_way, 100 / n_way, color=GREY, linestyle=":", label="chance")
+            panel.set(xscale="log", xlabel="candidates", ylim=(0, 100), title=metric)
             panel.set_xticks(n_way[evenly(len(n_way), 6)])
             panel.xaxis.set_major_formatter(ScalarFormatter())
             panel.xaxis.set_minor_locator(NullLocator())
         if metrics:
-            panels[0].set_ylabel("accuracy")
+            panels[0].set_ylabel("accuracy (%)")
             panels[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         figure.tight_layout()
     subjects = table["subject"].nunique()
@@ -257,64 +289,65 @@ def repeats_figure(
     )
 
 
-def _bars(panel: Axes, values: pd.DataFrame, systems: Mapping[str, str]) -> None:
-    for place, (system, label) in enumerate(systems.items()):
-        if system not in values.index:
-            continue
-        row = values.loc[system]
-        panel.bar(place, row["mean"], width=0.74, color=COLOURS[place % len(COLOURS)], label=label)
-        error = [[row["mean"] - row["ci_low"]], [row["ci_high"] - row["mean"]]]
-        panel.errorbar(place, row["mean"], error, color="#22262b", linewidth=1, capsize=2.5)
-        shuffled = f"shuffled-{system}"
-        if shuffled in values.index:
-            level = values.loc[shuffled, "mean"]
-            panel.hlines(
-                level,
-                place - 0.37,
-                place + 0.37,
-                color="#22262b",
-                linestyle="dotted",
-                linewidth=1.4,
-                label=None if place else "shuffled",
-            )
-    panel.set_xticks([])
+def _lines(layout: Layout, there: set[str]) -> list[tuple[str, dict[str, dict]]]:
+    """Rows of the dots: label, and what lies on it, system to style."""
+    lines = []
+    for number, (system, label) in enumerate(layout.systems.items()):
+        if system in there:
+            own = {f"shuffled-{system}": _OWN_FLOOR, ORACLE + system: _CEILING}
+            colour = COLOURS[number % len(COLOURS)]
+            lines.append((label, own | {system: _SYSTEM | {"color": colour}}))
+    drawn = {name for _, marks in lines for name in marks}
+    for group, style in ((layout.floors, _FLOOR), (layout.ceilings, _CEILING)):
+        rest = {name: label for name, label in group.items() if name in there - drawn}
+        lines += [(label, {name: style}) for name, label in rest.items()]
+    return lines
 
 
-def _levels(
-    panel: Axes,
-    values: pd.DataFrame,
-    levels: Mapping[str, str],
-    dashes: Sequence[tuple],
-    colour: str,
+def _dot(
+    panel: Axes, place: int, mean: float, low: float, high: float, style: Mapping[str, object]
 ) -> None:
-    for number, (system, label) in enumerate(levels.items()):
-        if system in values.index:
-            line = (0, dashes[number % len(dashes)])
-            mean = values.loc[system, "mean"]
-            panel.axhline(mean, linestyle=line, color=colour, linewidth=1.1, label=label)
+    panel.errorbar(mean, place, xerr=[[mean - low], [high - mean]], linewidth=1.3, **style)
 
 
-def _shared_legend(figure: Figure, panel: Axes) -> None:
-    """One legend above all panels; the figure grows by it."""
-    entries = list(zip(*panel.get_legend_handles_labels(), strict=True))
-    handles, labels = zip(*sorted(entries, key=_is_line), strict=True)
-    columns = _legend_columns(labels, figure.get_figwidth())
-    height = 0.22 * -(-len(labels) // columns) + 0.1
-    figure.set_figheight(figure.get_figheight() + height)
-    figure.legend(handles, labels, loc="upper left", ncols=columns, fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 1 - height / figure.get_figheight()))
+def _binned_dots(panel: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """A dot for each small square with images in it, its area their number; equal axes."""
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    margin = 0.05 * (high - low) or 0.05
+    limits = low - margin, high + margin
+    counts, edges, _ = np.histogram2d(x, y, bins=_BINS, range=[limits, limits])
+    centres = (edges[:-1] + edges[1:]) / 2
+    across, up = np.nonzero(counts)
+    area = 8 + 90 * counts[across, up] / counts.max()
+    panel.plot(limits, limits, color=GREY, linewidth=0.8, zorder=1)
+    panel.scatter(
+        centres[across], centres[up], s=area, color=COLOURS[0], alpha=0.75, linewidths=0, zorder=2
+    )
+    panel.set(xlim=limits, ylim=limits)
+    panel.set_aspect("equal")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
 
 
-def _legend_columns(labels: Sequence[str], width: float) -> int:
-    """The most columns that fit into a width in inches; labels fill them one after the other."""
-    for columns in range(len(labels), 1, -1):
-        height = -(-len(labels) // columns)
-        parts = [labels[start : start + height] for start in range(0, len(labels), height)]
-        if sum(0.07 * max(map(len, part)) + 0.6 for part in parts) < width:
-            return columns
-    return 1
+@contextmanager
+def _panels(titles: Sequence[str], output: str | Path, n_rows: int) -> Iterator[list[Axes]]:
+    """Panels with common rows from top to bottom, a few side by side; saved when the block ends."""
+    across = min(len(titles), _MOST_PANELS)
+    down = -(-len(titles) // across)
+    with figure_file(output, (2.6 + 1.9 * across, (0.75 + 0.27 * n_rows) * down)) as figure:
+        grid = figure.subplots(down, across, squeeze=False, sharey=True)
+        for panel in grid.flat[len(titles) :]:
+            panel.set_visible(False)
+        for panel, title in zip(grid.flat, titles, strict=False):
+            panel.set_title(title)
+            panel.xaxis.set_major_locator(MaxNLocator(4))
+            panel.grid(axis="y", color="#e3e6ea", linewidth=0.7)
+            panel.tick_params(axis="y", length=0)
+        yield list(grid.flat[: len(titles)])
+        figure.tight_layout()
 
 
-def _is_line(entry: tuple[Artist, str]) -> bool:
-    """Bars come before lines in a legend."""
-    return not isinstance(entry[0], BarContainer)
+def _name_rows(panels: Sequence[Axes], labels: Sequence[str]) -> None:
+    """Write the names of the rows beside the first panel of each line; the first row is on top."""
+    panels[0].set_yticks(range(len(labels)), labels)
+    panels[0].set_ylim(len(labels) - 0.4, -0.6)
