@@ -94,9 +94,7 @@ rule features:
         gpu=1,
     params:
         code=lambda wildcards: fingerprint("features", source(feature(wildcards).encoder)),
-        cfg=lambda wildcards: settings(
-            *(f"latents.{name}" for name in encoder_settings(wildcards))
-        ),
+        cfg=lambda wildcards: settings(*(f"latents.{name}" for name in encoder_settings(wildcards))),
         how=untracked(settings("device", "latents.batch_size")),
         encoder=lambda wildcards: feature(wildcards).encoder,
         folder=lambda wildcards: model_folder(wildcards.feature),
