@@ -39,13 +39,16 @@ class _CheckedFile(h5py.File):
         data: np.ndarray | None = None,
         *,
         chunks: tuple[int, ...] | None = None,
+        **compression: object,
     ) -> h5py.Dataset:
         """Create a dataset as in h5py; ``chunks`` are cut down to its shape."""
         size = np.asarray(data).shape if shape is None else shape
         if 0 in size:
             return super().create_dataset(name, size, dtype, data)
         chunks = tuple(map(min, chunks or _chunks(len(size)), size))
-        return super().create_dataset(name, size, dtype, data, chunks=chunks, fletcher32=True)
+        return super().create_dataset(
+            name, size, dtype, data, chunks=chunks, fletcher32=True, **compression
+        )
 
 
 def _chunks(n_axes: int) -> tuple[int, ...]:
