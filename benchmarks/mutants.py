@@ -151,7 +151,11 @@ def _computing(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST]]:
         if field in {"annotation", "returns", "decorator_list"}:
             continue
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or _says(child):
+            if (
+                not isinstance(child, ast.AST)
+                or _says(child)
+                or getattr(child, "arg", "") == "strict"
+            ):
                 continue
             yield node, field, child
             if not isinstance(child, ast.Raise | ast.JoinedStr):

@@ -8,7 +8,7 @@ import pytest
 
 from minimal_runs import MINIMAL
 from nsdrecon.errors import InputError
-from nsdrecon.mistakes import readable
+from nsdrecon.mistakes import plainly, readable
 from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.sources import DOWNLOADED, ModelFiles
 from settings_in_process import REGISTRY, SCHEMA, looked_at
@@ -104,6 +104,14 @@ def test_the_file_of_a_mistake_is_named(tmp_path, monkeypatch):
     assert f"\n  {MINE}: stage2.guidence: found" in said
     # It comes from no file.
     assert "\n  shards: found 'many'" in said
+
+
+def test_the_file_of_a_setting_that_fits_no_other_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / MINE).write_text("evaluation: {categories: null}")
+    said = r"^Error: mine\.yaml: evaluation\.categories: found nothing"
+    with pytest.raises(SystemExit, match=said), plainly([tmp_path / MINE]):
+        looked_at({"evaluation": {"categories": None}})
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,5 @@ SCHEMA = read_schema(workflow.source_path("../schemas/config.schema.yaml"), REGI
 complete_settings(
     config,
     SCHEMA,
-    # Of files laid over each other the last one wins.
-    files=[*reversed(workflow.overwrite_configfiles), CONFIGURATION],
+    files=CONFIGURATION_FILES,
 )

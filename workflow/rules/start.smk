@@ -17,7 +17,7 @@ if workflow.is_main_process and "doctor" not in sys.argv:
 
 
 onstart:
-    with plainly():
+    with plainly(CONFIGURATION_FILES):
         # Snakemake has locked these: no other run is writing them.
         made = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
         require_terms_for(made, DATA)

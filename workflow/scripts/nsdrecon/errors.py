@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -39,15 +38,6 @@ class InputError(ValueError):
 
 def _rebuild(source: str, found: str, expected: str, remedy: str | None) -> InputError:
     return InputError(source, found=found, expected=expected, remedy=remedy)
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Bad input ends the program with its message alone, not with places in the code."""
-    try:
-        yield
-    except InputError as error:
-        raise SystemExit(f"Error: {error}") from None
 
 
 def listing(items: Iterable[object], limit: int = 5) -> str:

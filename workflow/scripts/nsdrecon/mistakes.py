@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def mistakes(
     found = (mistake for error in errors for mistake in _mistakes(error, schema, files))
     # Of several missing keys of a section the schema tells each as often as there are keys.
     return list({mistake.source: mistake for mistake in found}.values())
+
+
+@contextmanager
+def plainly(files: Sequence[str | Path]) -> Iterator[None]:
+    """Bad input ends the program with one line, not with places in the code.
+
+    Parameters
+    ----------
+    files
+        The configuration's files, those that win first; the one that has the setting is named.
+    """
+    try:
+        yield
+    except InputError as error:
+        key = error.source.split(".")
+        file = next((file for file in files if _has(file, key)), None)
+        raise SystemExit(f"Error: {f'{_below(file)}: ' if file else ''}{error}") from None
 
 
 def readable(path: str | Path) -> str:

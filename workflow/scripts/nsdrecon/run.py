@@ -121,7 +121,7 @@ class Run:
         simulated = len(self.config["simulation"]["subjects"])
         if number > simulated:
             raise InputError(
-                "config: subjects",
+                "subjects",
                 found=number,
                 expected=f"a subject of the simulation, 1 to {simulated}",
             )
