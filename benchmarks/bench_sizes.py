@@ -42,13 +42,15 @@ from benchmarks.nsd_sized import (
     write_stimuli,
 )
 from nsdrecon.metrics import as_params, configured_metrics
+from nsdrecon.provenance import written_in
 from nsdrecon.settings import setting
 
 SD_TEXT, VD_VISION = (77, 768), (257, 768)
 SUBJECTS = [f"subj{number:02d}" for number in (1, 2, 5, 7)]
+RUN = "sizes"
 GROWTH = 1.25  # at most, of a peak when the data double, where memory is bounded by blocks
 # Rules that config.yaml as it is does not run are asked about as well.
-ALSO = {"nsd": {"stimuli": "whole"}, "stage2": {"samples": 5}}
+ALSO = {"nsd": {"stimuli": "whole", "volumes": "whole"}, "stage2": {"samples": 5}}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def main(argv: list[str] | None = None) -> None:
     columns = f"{'seconds':>8} {'peak MB':>8} {'asks MB':>8} {'min':>4}"
     print(f"{'rule':22} {'part':>14} {columns}")
     failures: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
+    about = {"source": "noise", "settings": {}}
+    with tempfile.TemporaryDirectory() as folder, written_in(RUN, about):
         peaks: dict[str, float] = {}
         for part in PARTS:
             for job in part(Path(folder), config):
@@ -96,6 +99,12 @@ def _settings(config: dict, *keys: str) -> dict:
     return {key: setting(config, key) for key in keys}
 
 
+class _Params(dict):
+    """Parameters of a rule, which have names and can be asked for."""
+
+    __getattr__ = dict.__getitem__
+
+
 class _Files(list):
     """What Snakemake gives a script: a list whose items have names as well."""
 
@@ -109,10 +118,11 @@ def _run(job: Mapping[str, object]) -> dict[str, float]:
     start = time.perf_counter()
     context = SimpleNamespace(
         rule=job["rule"],
+        config={"run": {"name": RUN}},
         input=_Files(job["input"]),
         output=_Files(job["output"]),
         log=[None],
-        params=SimpleNamespace(**job["params"]),
+        params=_Params(job["params"]),
         wildcards=SimpleNamespace(**job["wildcards"]),
         threads=2,
     )
@@ -140,7 +150,11 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
     train, test = f"{folder}/train.h5", f"{folder}/test.h5"
     yield Job(
         "average_betas",
-        {"sessions": write_sessions(folder), "trials": trials},
+        {
+            "sessions": write_sessions(folder),
+            "trials": trials,
+            "design": f"{folder}/design.mat",
+        },
         {"train": train, "test": test},
         {
             "cfg": _settings(config, "responses.min_ncsnr", "responses.session_zscore"),
@@ -155,11 +169,11 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
         {"subject": "subj01", "n": "2"},
     )
     gram = f"{folder}/gram.h5"
-    device = {"device": "cpu"}
-    yield Job("gram", [train], [gram], {"cfg": device, "eigenvectors": False})
-    ridge = ("alpha_grid", "alpha_per_target", "block", "rescale")
-    cfg = device | _settings(config, *(f"regression.{name}" for name in ridge))
-    alpha = config["regression"]["alpha"]["vdvae"]
+    how = {"device": "cpu", **_settings(config, "regression.block")}
+    yield Job("gram", [train], [gram], {"how": how, "eigenvectors": False})
+    ridge = ("alpha.vdvae", "alpha_grid", "alpha_per_target", "rescale")
+    params = {"cfg": _settings(config, *(f"regression.{name}" for name in ridge)), "how": how}
+    wildcards = {"subject": "subj01", "feature": "vdvae"}
     for n_targets in (8192, 16_384):
         latents = write_latents(folder / f"{n_targets}.h5", ids_of(train), (n_targets,))
         weights, share = f"{folder}/weights-{n_targets}.h5", f"{n_targets} targets"
@@ -167,13 +181,13 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
             "weights",
             {"gram": gram, "betas": train, "latents": latents},
             [weights],
-            {"cfg": cfg, "alpha": alpha},
-            share=share,
+            params,
+            wildcards,
+            share,
         )
         output = [f"{folder}/predicted.h5"]
-        yield Job(
-            "predictions", {"weights": weights, "betas": test}, output, {"cfg": cfg}, share=share
-        )
+        inputs = {"weights": weights, "betas": test}
+        yield Job("predictions", inputs, output, params, wildcards, share)
         _remove(weights, latents)
     _remove(gram, *folder.glob("session*"), folder / "betas.nii.gz")
 
@@ -250,7 +264,7 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
         for name in (*systems, *floors, *ceilings)
     ]
     names = ("bootstrap", "protocol", "repeats", "held_out", "holdout")
-    cfg = _settings(config, "nsd.source", "seed", *(f"evaluation.{name}" for name in names))
+    cfg = _settings(config, "seed", *(f"evaluation.{name}" for name in names))
     titles = {"metrics": metrics, "systems": systems, "floors": floors, "ceilings": ceilings}
     pairs = {"one": ("sd-ddpm", "sd-ddim"), "two": ("vd-ddpm", "vd-ddim")}
     pairs |= {"three": ("sd-ddpm", "vd-ddpm"), "four": ("sd-ddim", "vd-ddim")}
@@ -260,7 +274,7 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     params = {"cfg": cfg, "contrasts": pairs, "subjects": SUBJECTS, **titles}
     yield Job("metrics", inputs, outputs, params, {})
     variants = [
-        write_scores(folder / f"{subject}-repeats{n}" / f"{name}.tsv", subject, name, metrics)
+        write_scores(folder / f"{subject}-repeats{n}/evaluation/{name}.tsv", subject, name, metrics)
         for n in (1, 2, 3)
         for subject in SUBJECTS
         for name in evaluation["repeats"]

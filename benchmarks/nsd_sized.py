@@ -76,11 +76,11 @@ def write_design(folder: Path) -> None:
 
 def write_sessions(folder: Path) -> list[str]:
     """The voxels of all sessions, as ``session_betas`` leaves them."""
-    import h5py
     import numpy as np
 
     from nsdrecon.data.nsd import read_trials
     from nsdrecon.data.volumes import Voxels
+    from nsdrecon.store import create_h5
 
     rng = np.random.default_rng(0)
     trials = read_trials(folder / "trials.tsv")
@@ -89,11 +89,11 @@ def write_sessions(folder: Path) -> list[str]:
     paths = []
     for session, rows in trials.groupby("session"):
         paths.append(f"{folder}/session{session:02d}.h5")
-        with h5py.File(paths[-1], "w") as file:
+        with create_h5(paths[-1]) as file:
             betas = rng.integers(-3000, 3000, (N_TRIALS, N_VOXELS), dtype=np.int16)
             file.create_dataset("betas", data=betas, chunks=(N_TRIALS, 64))
             for name in ("nsd_id", "trial"):
-                file[name] = rows[name].to_numpy(dtype=np.int64)
+                file.create_dataset(name, data=rows[name].to_numpy(dtype=np.int64))
             voxels.write(file)
             file.attrs.update(subject="subj01", session=session)
     return paths
@@ -121,13 +121,14 @@ def ids_of(path: str):
 
 def write_latents(path: Path, nsd_id, shape: tuple[int, ...]) -> str:
     """A feature space of noise, in blocks."""
-    import h5py
     import numpy as np
+
+    from nsdrecon.store import create_h5
 
     rng = np.random.default_rng(0)
     width = int(np.prod(shape))
-    with h5py.File(path, "w") as file:
-        file["nsd_id"] = np.sort(nsd_id)
+    with create_h5(path) as file:
+        file.create_dataset("nsd_id", data=np.sort(nsd_id))
         file.attrs.update(subject="subj01", feature="noise", shape=shape)
         stored = file.create_dataset("latents", (len(nsd_id), width), np.float32)
         for start in range(0, len(nsd_id), 512):
@@ -140,20 +141,25 @@ def write_shards(
     folder: Path, name: str, n_images: int, shape: tuple[int, ...], n_shards: int = N_SHARDS
 ) -> list[str]:
     """Shards of pictures or latents."""
-    import h5py
     import numpy as np
+
+    from nsdrecon.store import create_h5
 
     rng = np.random.default_rng(0)
     paths = []
     for number, ids in enumerate(np.array_split(np.arange(n_images), n_shards)):
         paths.append(f"{folder}/{name}-{number}.h5")
-        with h5py.File(paths[-1], "w") as file:
-            file["nsd_id"] = ids
+        with create_h5(paths[-1]) as file:
+            file.create_dataset("nsd_id", data=ids)
             file.attrs.update(subject="subj01", system="noise")
             if name == "images":
-                file[name] = rng.integers(0, 256, (len(ids), *shape), dtype=np.uint8)
+                file.create_dataset(
+                    name, data=rng.integers(0, 256, (len(ids), *shape), dtype=np.uint8)
+                )
             else:
-                file[name] = rng.standard_normal((len(ids), *shape), dtype=np.float32)
+                file.create_dataset(
+                    name, data=rng.standard_normal((len(ids), *shape), dtype=np.float32)
+                )
     return paths
 
 
