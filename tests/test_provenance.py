@@ -192,7 +192,7 @@ def test_simulated_data_are_called_so_whatever_the_configuration_says(called_loc
     target = "results/demo/report.html"
     make(called_local, target)
     text = (called_local / target).read_text()
-    assert "Data: simulated." in text
+    assert "<dt>data</dt><dd>simulated</dd>" in text
     assert "The data set is simulated" in text
 
 

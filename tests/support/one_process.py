@@ -85,7 +85,7 @@ def _run(job) -> None:
         wildcards=job.wildcards,
         threads=job.threads,
         config=job.rule.workflow.config,
-        log=[None],
+        log=job.log or [None],
     )
     script = Path(str(job.rule.snakefile)).parent / job.rule.script
     runpy.run_path(str(script), init_globals={"snakemake": context})

@@ -1,9 +1,9 @@
 """Strips of pictures of one subject for the gallery: what was seen, and all that was made of it."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.gallery import write_strips
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     params, files = snakemake.params, snakemake.input
     write_strips(
         snakemake.output[0],
