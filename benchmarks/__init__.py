@@ -23,6 +23,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(ROOT)]), **more}
 
 
+def found_device() -> str:
+    """``cuda`` where torch sees a GPU, otherwise ``cpu``: what a benchmark runs on by default."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def in_own_process(script: str, *arguments: object, **variables: str) -> dict:
     """Run a benchmark's file in a new process: what it prints last, as JSON.
 

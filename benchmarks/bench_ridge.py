@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import in_own_process
+from benchmarks import found_device, in_own_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         "--repeats", type=int, default=2, help="runs of our sides; the fastest counts"
     )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="of our sides")
+    parser.add_argument("--device", default=found_device(), help="of our sides")
     arguments = parser.parse_args(argv)
     if arguments.device == "cpu":
         for way, rate in _in_own_process("rates", Path(), {}, arguments).items():

@@ -4,7 +4,7 @@ The published procedure runs all 75 decoder blocks of the ImageNet-64 network in
 keeps 31 layers; the network here has the same size and random weights. Each side runs in a process
 of its own, on the same weights, images and noise; the latents must agree. Run with
 ``python -m benchmarks.bench_vdvae`` (about ten minutes on two cores, 0.5 GB of disk), with
-``--images 8`` for a quick look, and with ``--device cuda`` on a GPU.
+``--images 8`` for a quick look. A GPU is used where there is one (``--device``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import in_own_process
+from benchmarks import found_device, in_own_process
 
 N_LAYERS = 31
 PUBLISHED_BATCH = 30
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=PUBLISHED_BATCH, help="a multiple of 8 or 30")
     parser.add_argument("--batch", type=int, default=8, help="batch of nsdrecon")
     parser.add_argument("--repeats", type=int, default=2, help="runs a side; the fastest counts")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default=found_device())
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

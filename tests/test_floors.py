@@ -15,7 +15,6 @@ from nsdrecon.evaluation.floors import (
     shuffled_order,
 )
 from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table
-from nsdrecon.evaluation.scoring import evaluate
 from nsdrecon.evaluation.similarity import correlation_matrix
 from nsdrecon.evaluation.variants import (
     average_first_repeats,
@@ -26,7 +25,7 @@ from nsdrecon.evaluation.variants import (
 )
 from nsdrecon.metrics import configured_metrics
 from nsdrecon.store import read_array, read_table, write_arrays
-from small_pictures import write_clip, write_stimuli, write_system
+from small_pictures import evaluated, write_clip, write_stimuli, write_system
 
 TEST_ID = np.array([9, 4, 30, 12, 77, 5])
 PIXELS = configured_metrics("brain-diffuser", [])
@@ -74,14 +73,14 @@ def test_the_shuffled_floor_is_the_score_of_another_images_reconstruction(tmp_pa
     clip = {"name": "small", "weights": str(write_clip(tmp_path / "clip"))}
     metrics = configured_metrics("brain-diffuser", [clip])
     options = {"protocol_name": "brain-diffuser", "metrics": metrics}
-    own = evaluate(
+    own = evaluated(
         system, stimuli, tmp_path / "own.tsv", shuffled=tmp_path / "floor.tsv", **options
     )
     order = shuffled_order(ids, subject="subj01", seed=0)
     labels = {"system": "shuffled-sd-ddpm", "subject": "subj01"}
     exchanged = {"images": read_array(system, "images", ids[order])}
     write_arrays(tmp_path / "exchanged.h5", ids, exchanged, labels)
-    expected = evaluate(tmp_path / "exchanged.h5", stimuli, tmp_path / "expected.tsv", **options)
+    expected = evaluated(tmp_path / "exchanged.h5", stimuli, tmp_path / "expected.tsv", **options)
     found = read_table(tmp_path / "floor.tsv")
     pd.testing.assert_frame_equal(found, read_table(tmp_path / "expected.tsv"), atol=1e-6)
     assert len(found) == len(expected) == len(own) == samples * len(ids)

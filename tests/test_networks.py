@@ -16,23 +16,25 @@ from nsdrecon.evaluation import networks
 from nsdrecon.evaluation.networks import FeatureExtractor, by_network
 from nsdrecon.evaluation.pixels import pixel_correlation, ssim_along_columns
 from nsdrecon.evaluation.protocols import PROTOCOLS, protocol
-from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.evaluation.scoring import Scored, evaluate
 from nsdrecon.evaluation.similarity import (
     correlation_distance,
     correlation_matrix,
     identification_within_category,
     two_way_identification,
 )
+from nsdrecon.extensions import implementation
 from nsdrecon.metrics import (
     CLIP_MEAN,
     CLIP_STD,
     DISTANCE,
     IDENTIFICATION,
     NetworkMetric,
+    PixelMetric,
     configured_metrics,
 )
 from nsdrecon.store import read_array, read_table, write_arrays, write_table
-from small_pictures import N_IMAGES, write_clip, write_stimuli, write_system
+from small_pictures import N_IMAGES, evaluated, write_clip, write_stimuli, write_system
 
 PIXELS = {
     "protocol_name": "brain-diffuser",
@@ -102,7 +104,8 @@ def pixels_and(*networks):
 
 
 def extract(metrics, images, name="brain-diffuser", **options):
-    return FeatureExtractor(metrics, protocol(name))(images, len(images), **options)
+    found = FeatureExtractor(metrics, protocol(name))(images, len(images), **options)
+    return {name: features.numpy() for name, features in found.items()}
 
 
 def test_clip_features_are_the_projected_image_embeddings(clip, stimuli):
@@ -312,7 +315,7 @@ def test_per_image_table(tmp_path, clip, stimuli, reconstructions):
         clip_metric("small CLIP", clip),
         clip_metric("small distance", clip, score=DISTANCE),
     ]
-    table = evaluate(
+    table = evaluated(
         reconstructions,
         stimuli,
         tmp_path / "scores.tsv",
@@ -329,7 +332,8 @@ def test_per_image_table(tmp_path, clip, stimuli, reconstructions):
         read_array(path, "images", np.sort(NSD_ID)) for path in (stimuli, reconstructions)
     )
     for row in range(N_IMAGES):
-        pair = protocol("brain-diffuser").pixel_pair(images[row], made[row, 0])
+        pixels = protocol("brain-diffuser").pixels
+        pair = [pixels(one, images.shape[1:3]) for one in (images[row], made[row, 0])]
         assert table["PixCorr"][row] == pytest.approx(pixel_correlation(*pair))
         assert table["SSIM"][row] == pytest.approx(ssim_along_columns(*pair))
     features = [extract(metrics[:1], part)["small CLIP"] for part in (images, made[:, 0])]
@@ -348,7 +352,7 @@ def test_order_of_rows_in_the_files_does_not_matter(tmp_path, clip, stimuli):
     write_arrays(tmp_path / "mixed.h5", NSD_ID[order], {"images": images[order]})
     write_system(tmp_path / "made.h5", NSD_ID, samples=2)
     one, other = (
-        evaluate(
+        evaluated(
             tmp_path / "made.h5",
             path,
             tmp_path / "scores.tsv",
@@ -363,14 +367,14 @@ def test_order_of_rows_in_the_files_does_not_matter(tmp_path, clip, stimuli):
 def test_every_sample_is_scored_against_all_ground_truths(tmp_path, clip, stimuli):
     write_system(tmp_path / "two.h5", NSD_ID, samples=2)
     options = {"protocol_name": "brain-diffuser", "metrics": [clip_metric("small", clip)]}
-    both = evaluate(tmp_path / "two.h5", stimuli, tmp_path / "two.tsv", **options)
+    both = evaluated(tmp_path / "two.h5", stimuli, tmp_path / "two.tsv", **options)
     assert both["sample"].tolist() == [0] * N_IMAGES + [1] * N_IMAGES
     images = read_array(tmp_path / "two.h5", "images")
     for sample in range(2):
         alone = tmp_path / f"one{sample}.h5"
         labels = {"system": "sd-ddpm", "subject": "subj01"}
         write_arrays(alone, NSD_ID, {"images": images[:, [sample]]}, labels)
-        expected = evaluate(alone, stimuli, tmp_path / "one.tsv", **options)
+        expected = evaluated(alone, stimuli, tmp_path / "one.tsv", **options)
         rows = both[both["sample"] == sample].reset_index(drop=True)
         assert rows.drop(columns="sample").equals(expected.drop(columns="sample"))
 
@@ -390,7 +394,7 @@ def test_constant_pictures_are_misses_and_counted(tmp_path, clip, stimuli, recon
     images[[2, 5]] = 128
     labels = {"system": "sd-ddpm", "subject": "subj01"}
     write_arrays(tmp_path / "flat.h5", NSD_ID, {"images": images}, labels)
-    table = evaluate(
+    table = evaluated(
         tmp_path / "flat.h5",
         stimuli,
         tmp_path / "t.tsv",
@@ -412,7 +416,7 @@ def test_identification_within_categories(tmp_path, clip, stimuli, reconstructio
     rows = {"nsd_id": list(categories), "category": list(categories.values())}
     write_table(tmp_path / "categories.tsv", pd.DataFrame(rows))
     metric = clip_metric("small", clip)
-    table = evaluate(
+    table = evaluated(
         reconstructions,
         stimuli,
         tmp_path / "t.tsv",
@@ -446,7 +450,7 @@ def test_identification_within_categories(tmp_path, clip, stimuli, reconstructio
 def test_missing_and_extra_images_are_named(tmp_path, stimuli, ids, message):
     write_system(tmp_path / "made.h5", ids)
     with pytest.raises(InputError, match=message):
-        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
+        evaluated(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
     assert not (tmp_path / "t.tsv").exists()
 
 
@@ -464,11 +468,62 @@ def test_reconstructions_that_are_no_pictures(tmp_path, stimuli, images, message
     labels = {"system": "sd-ddpm", "subject": "subj01"}
     write_arrays(tmp_path / "odd.h5", NSD_ID, {"images": images}, labels)
     with pytest.raises(InputError, match=message):
-        evaluate(tmp_path / "odd.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
+        evaluated(tmp_path / "odd.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
 
 
 def test_reconstructions_without_a_label(tmp_path, stimuli):
     images = np.zeros((10, 1, 8, 8, 3), np.uint8)
     write_arrays(tmp_path / "made.h5", NSD_ID, {"images": images}, {"subject": "subj01"})
     with pytest.raises(InputError, match="an attribute 'system'"):
-        evaluate(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
+        evaluated(tmp_path / "made.h5", stimuli, tmp_path / "t.tsv", **PIXELS)
+
+
+def test_systems_share_a_network_and_the_features_of_the_ground_truths(tmp_path, stimuli):
+    """The tables are those of each alone; every picture passes the network once."""
+    (tmp_path / "mine.py").write_text(
+        "seen = []\n"
+        "def pooled(weights, device):\n"
+        "    return lambda pixels: seen.append(len(pixels)) or pixels[:, :, ::8, ::8]\n"
+    )
+    source = f"{tmp_path}/mine.py:pooled"
+    metric = NetworkMetric("mine", source, size=32, mean=(0,) * 3, std=(1,) * 3)
+    systems = ["sd-ddpm", "vd-ddim"]
+    made = [write_system(tmp_path / f"{name}.h5", NSD_ID, system=name) for name in systems]
+    options = {"protocol_name": "brain-diffuser", "metrics": pixels_and(metric)}
+    both = evaluate(
+        [Scored(path, tmp_path / f"{path.stem}.tsv", tmp_path / "floor.tsv") for path in made],
+        stimuli,
+        **options,
+    )
+    assert sum(implementation(source).__globals__["seen"]) == 3 * N_IMAGES
+    for path, table in zip(made, both, strict=True):
+        alone = evaluated(path, stimuli, tmp_path / "t.tsv", **options)
+        pd.testing.assert_frame_equal(table, alone)
+        assert (tmp_path / f"{path.stem}.tsv").read_bytes() == (tmp_path / "t.tsv").read_bytes()
+    assert set(read_table(tmp_path / "floor.tsv")["system"]) == {"shuffled-vd-ddim"}
+
+
+def test_a_picture_is_prepared_once_for_all_that_it_is_compared_with(tmp_path, stimuli):
+    """Only the floor's walk through all images begins and ends with the same reconstruction."""
+    (tmp_path / "mine.py").write_text(
+        "from nsdrecon.evaluation.pixels import PreparedMetric, pixel_correlation as known\n"
+        "prepared = []\n"
+        "def prepare(picture):\n"
+        "    prepared.append(picture)\n"
+        "    return known.prepare(picture)\n"
+        "metric = PreparedMetric(prepare, known.compare)\n"
+    )
+    systems = ["sd-ddpm", "vd-ddim"]
+    made = [write_system(tmp_path / f"{name}.h5", NSD_ID, system=name) for name in systems]
+    metrics = [*PIXELS["metrics"], PixelMetric("mine", f"{tmp_path}/mine.py:metric")]
+    tables = evaluate(
+        [Scored(path, tmp_path / "t.tsv", tmp_path / f"{path.stem}-floor.tsv") for path in made],
+        stimuli,
+        protocol_name="brain-diffuser",
+        metrics=metrics,
+    )
+    tables += [read_table(tmp_path / f"{name}-floor.tsv") for name in systems]
+    for table in tables:
+        np.testing.assert_allclose(table["mine"], table["PixCorr"])
+    prepare = implementation(f"{tmp_path}/mine.py:prepare")
+    assert len(prepare.__globals__["prepared"]) == N_IMAGES + len(systems) * (N_IMAGES + 1)

@@ -211,13 +211,13 @@ def test_trials_against_the_design_are_refused(column):
 def test_shared_images_of_another_meaning_are_refused(tmp_path):
     """Table of stimuli and design call the same images shared."""
     path = tmp_path / "stim.csv"
-    trials = pd.DataFrame({"nsd_id": [1, 2, 1], "shared": [1, 0, 1]})
-    require_same_shared(trials, read_stimulus_table(stimulus_csv(path)), path)
+    shown = np.array([1, 2, 1]), np.array([True, False, True])
+    require_same_shared(*shown, read_stimulus_table(stimulus_csv(path)), path)
     other = read_stimulus_table(stimulus_csv(path, shared1000=[True, False, False]))
     with pytest.raises(InputError, match=r"stim\.csv: found another 'shared1000' of nsd_id 1;"):
-        require_same_shared(trials, other, path)
+        require_same_shared(*shown, other, path)
     with pytest.raises(InputError, match=r"found 1 stimuli; expected also nsd_id 1, 2, 1"):
-        require_same_shared(trials, other[:1], path)
+        require_same_shared(*shown, other[:1], path)
 
 
 def test_sessions_may_differ_in_length():

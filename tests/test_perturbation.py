@@ -49,15 +49,14 @@ TRAINED = [
     f"{RESULTS}/subj01/regions.tsv",
 ]
 # What shows that test pictures and captions are others.
-SEEN = [f"{RESULTS}/stimuli/test.h5", f"{RESULTS}/subj01/oracle-latents/vd-text.h5"]
+SEEN = [f"{RESULTS}/stimuli/test.h5", f"{RESULTS}/oracle-latents/vd-text.h5"]
 # What may change with the test data: they themselves, and what is made to be compared with them.
 OF_TEST_DATA = {
     *(f"subj01/betas/sessions/{session:02d}.h5" for session in SESSIONS),
     "stimuli/test.h5",
     "subj01/betas/test.h5",
     "subj01-holdout/betas/test.h5",
-    "subj01/oracle-latents/vd-text.h5",
-    "subj01/oracle-latents/vd-text/shards/1-of-1.h5",
+    "oracle-latents/vd-text.h5",
     "subj01/reconstructions/nearest-training-image.h5",
 }
 # Lines that make training depend on test data, and a file that then does.
@@ -73,12 +72,6 @@ LEAKS = [
         'split_ids(read_trials(snakemake.input.trials), "train")',
         'read_trials(snakemake.input.trials)["nsd_id"].unique()',
         "subj01/stimuli/train.h5",
-    ),
-    (
-        "features.py",
-        "split_ids(trials, params.split)",
-        'trials["nsd_id"].unique()',
-        "subj01/latents/vd-text/train.h5",
     ),
 ]
 

@@ -8,9 +8,9 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation.pixel_scoring import pixel_scores
 from nsdrecon.evaluation.pixels import grey_ssim
 from nsdrecon.evaluation.protocols import PROTOCOLS, protocol, resize_bilinear
-from nsdrecon.evaluation.scoring import pixel_scores
 from nsdrecon.extensions import implementation
 from nsdrecon.metrics import configured_metrics
 

@@ -1,6 +1,7 @@
 """The plan of a run, its drawings, and what the README shows of them."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from nsdrecon.graph.plan import (
     rule_table,
     totals,
 )
+from nsdrecon.graph.rates import expected
 from nsdrecon.graph.schedule import wall_time
 from workflow_runs import ROOT
 
@@ -99,6 +101,23 @@ def test_n_gpus_cut_the_run_by_about_n(full, tmp_path):
     assert one >= found["gpu_hours"]
     for n_gpus in (2, 4, 8):
         assert one / found[f"wall_h_{n_gpus}_gpu"] > 0.9 * n_gpus
+
+
+def test_expected_hours_follow_from_measured_rates_and_settings(full):
+    config = {"shards": 2, "stage2": {"steps": 50, "strength": 0.74, "samples": 1}}
+    # 500 images of Stable Diffusion at 3.36 a second, and the start of the job.
+    (one,) = [
+        job
+        for job in full
+        if job.label == "subject=subj01, system=sd-ddim, shard=1-of-2"
+        and job.rule == "diffusion_images"
+    ]
+    assert expected([one], config)["gpu_hours_H100"] == pytest.approx((30 + 500 / 3.36) / 3600)
+    twice = {**config, "stage2": {**config["stage2"], "steps": 100}}
+    assert expected([one], twice)["gpu_hours_H100"] == pytest.approx((30 + 1000 / 3.36) / 3600)
+    found = expected(full, config)
+    assert found["gpu_hours_H100"] < found["gpu_hours_H100_limits"] / 10
+    assert found["gpu_hours_H100_limits"] < totals(full, Path("/nowhere"))["gpu_hours"]
 
 
 @pytest.mark.parametrize(

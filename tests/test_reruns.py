@@ -115,16 +115,15 @@ CHANGES = [
     ),
     Change(
         "a metric added (`evaluation.networks`)",
-        "`model_check`, `evaluation`, `floors_evaluation` and the tables",
+        "`model_check`, `evaluation` and the tables",
         lambda job: (
-            job.rule in {"evaluation", "floors_evaluation", "metrics", "metrics_figure"}
-            or NETWORK_CHECK in job.outputs
+            job.rule in {"evaluation", "metrics", "metrics_figure"} or NETWORK_CHECK in job.outputs
         ),
         settings={"evaluation": {"networks": [*NETWORKS, ANOTHER]}},
     ),
     Change(
         "a system added (`systems`)",
-        "jobs of that system; the tables",
+        "jobs of that system; `evaluation`; the tables",
         lambda job: "system=sd-ddpm" in job.label,
         settings={"systems": ["vdvae", "sd-ddim", "sd-ddpm"]},
     ),

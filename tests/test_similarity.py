@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nsdrecon.errors import InputError
-from nsdrecon.evaluation import similarity
+from nsdrecon.evaluation import correlations, similarity
 from nsdrecon.evaluation.similarity import (
     correlation_distance,
     correlation_matrix,
@@ -113,6 +114,21 @@ def test_blocks_do_not_change_identification(monkeypatch, block):
     assert 0.5 < whole.mean() < 1
     monkeypatch.setattr(similarity, "_BLOCK_VALUES", block)
     np.testing.assert_array_equal(told_apart(correlation_matrix(truth, made)), whole)
+
+
+def test_a_device_finds_the_same_correlations(monkeypatch):
+    """By torch in blocks, with a constant row on either side."""
+    truth, made = (
+        np.random.default_rng(seed).standard_normal((6, 50), dtype=np.float32) for seed in (0, 1)
+    )
+    truth[2], made[4] = 3, -1
+    monkeypatch.setattr(correlations, "_BLOCK_VALUES", 60)
+    found = correlations.on_device(torch.from_numpy(truth), torch.from_numpy(made))
+    np.testing.assert_allclose(found, correlation_matrix(truth, made), atol=1e-12)
+    assert np.isnan(found).sum() == 11
+    made[0, 0] = np.inf
+    with pytest.raises(InputError, match="not finite"):
+        correlations.on_device(torch.from_numpy(truth), torch.from_numpy(made))
 
 
 def test_neighbours_below_the_rounding_of_float32_are_told_apart():

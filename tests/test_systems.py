@@ -197,4 +197,4 @@ def test_sessions_are_those_that_each_subject_has():
     found = run(subjects=[1, 4])
     assert found.subjects == ["subj01", "subj04"]
     assert {name: len(of) for name, of in found.sessions.items()} == {"subj01": 37, "subj04": 30}
-    assert found.shards[0] == "1-of-8"
+    assert found.shards[0] == "1-of-2"

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from transformers import CLIPConfig, CLIPModel
 
+from nsdrecon.evaluation.scoring import Scored, evaluate
 from nsdrecon.store import write_arrays
 
 N_IMAGES = 10
@@ -32,6 +33,12 @@ def write_system(path, nsd_id, *, system="sd-ddpm", subject="subj01", noise=60, 
     images = enlarged(noisy.astype(np.uint8), 8)
     write_arrays(path, nsd_id, {"images": images}, {"system": system, "subject": subject})
     return path
+
+
+def evaluated(reconstructions, stimuli, output, *, shuffled=None, **options):
+    """The table of one system, scored alone."""
+    (table,) = evaluate([Scored(reconstructions, output, shuffled)], stimuli, **options)
+    return table
 
 
 def write_clip(folder, image_size=32):

@@ -7,6 +7,9 @@
 # and volumes at their true sizes and few images. Where a figure is the rehearsal's alone, its rule says
 # so. Of rules with a GPU that were not measured, host memory is that of the models' files in float32
 # (CLIP 1.7 GB, Stable Diffusion 4.3, Versatile Diffusion 12.3), about twice, with 3 GB for CUDA.
+#
+# Limits of rules with a GPU are for cards ten times slower than the one in nsdrecon/graph/rates.py and
+# two shards a subject, so that a job works longer than it takes to load its model.
 
 from functools import cache
 
@@ -52,8 +55,8 @@ def scaled(amount):
 
 
 def part(wildcards):
-    """A shard's 0-based number and the number of shards, from its name."""
-    number, _, count = wildcards.shard.partition("-of-")
+    """A shard's 0-based number and the number of shards, from its name; the whole without one."""
+    number, _, count = wildcards.get("shard", "1-of-1").partition("-of-")
     return int(number) - 1, int(count)
 
 
@@ -89,13 +92,6 @@ def shown(path, caption, category, **labels):
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
-def system_shards(wildcards):
-    """The shards of a system's images."""
-    stage1 = REGISTRY.backbone(wildcards.system) is None
-    folder = f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{wildcards.system}/shards"
-    return [f"{folder}/{shard}.h5" for shard in ([WHOLE] if stage1 else SHARDS)]
-
-
 def sessions(wildcards):
     """The configured sessions of a subject, as two-digit strings."""
     return [f"{session:02d}" for session in SESSIONS[wildcards.subject]]
@@ -115,24 +111,18 @@ def parts(wildcards):
 
 
 def seen_images(wildcards):
-    """Where the images lie whose latents are extracted: a subject's own, or everybody's test set."""
-    if wildcards.latents == "oracle-latents":
-        return "<results>/stimuli/test.h5"
-    return f"<results>/{wildcards.subject}/stimuli/train.h5"
-
-
-def seen_split(wildcards):
-    """The split whose latents are extracted; the test split's are for oracles alone."""
-    return "test" if wildcards.latents == "oracle-latents" else "train"
+    """The images whose latents are extracted: a subject's training images, or the test images."""
+    subject = wildcards.get("subject")
+    return f"<results>/{subject}/stimuli/train.h5" if subject else "<results>/stimuli/test.h5"
 
 
 def decoded(feature):
     """What a system decodes: predictions from test responses, or an oracle's true latents."""
 
     def path(wildcards):
-        oracle = wildcards.system.startswith(ORACLE)
-        folder = "oracle-latents" if oracle else "predictions"
-        return f"<results>/{wildcards.subject}{wildcards.variant}/{folder}/{feature}.h5"
+        if wildcards.system.startswith(ORACLE):
+            return f"<results>/oracle-latents/{feature}.h5"
+        return f"<results>/{wildcards.subject}{wildcards.variant}/predictions/{feature}.h5"
 
     return path
 
@@ -148,11 +138,14 @@ def feature(wildcards):
     return REGISTRY.features[wildcards.feature]
 
 
-def seen(wildcards):
-    """What the encoder of a feature space sees: captions, with the table of all images, or images."""
-    if feature(wildcards).kind == "text":
-        return [DATA.stimulus_table, DATA.captions]
-    return seen_images(wildcards)
+def seen_split(wildcards):
+    """The split of those images; the test split's latents are for oracles alone."""
+    return "train" if wildcards.get("subject") else "test"
+
+
+def seen_captions(wildcards):
+    """Captions and the table of all stimuli, where the encoder of a feature space reads them."""
+    return [DATA.captions, DATA.stimulus_table] if feature(wildcards).kind == "text" else []
 
 
 def model_folder(feature):

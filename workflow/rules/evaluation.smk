@@ -39,7 +39,7 @@ rule categories:
     """Clusters of captions: those of the training images, and which of them a test image is in."""
     input:
         train=f"<results>/{{subject}}/latents/{RUN.captions}/train.h5",
-        test=f"<results>/{{subject}}/oracle-latents/{RUN.captions}.h5",
+        test=f"<results>/oracle-latents/{RUN.captions}.h5",
     output:
         "<results>/{subject}/categories.tsv",
     log:
@@ -60,23 +60,28 @@ rule categories:
 
 
 rule evaluation:
-    """Every metric of every image of one system, or of an oracle, and of its shuffled floor."""
+    """Every metric of every image of a subject's systems, oracles and floors."""
     input:
         unpack(categories),
-        reconstructions="<results>/{subject}{variant}/reconstructions/{system}.h5",
+        reconstructions=expand(
+            "<results>/{{subject}}/reconstructions/{system}.h5",
+            system=[*SYSTEMS, *ORACLES, *FLOORS],
+        ),
         stimuli="<results>/stimuli/test.h5",
-        responses="<results>/{subject}{variant}/betas/test.h5",
+        responses="<results>/{subject}/betas/test.h5",
         networks=MODELS.files("networks"),
         checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
-        scores="<results>/{subject}{variant}/evaluation/{system}.tsv",
-        shuffled="<results>/{subject}{variant}/evaluation/shuffled-{system}.tsv",
+        scores=expand(
+            "<results>/{{subject}}/evaluation/{system}.tsv", system=[*SYSTEMS, *ORACLES, *FLOORS]
+        ),
+        shuffled=expand(
+            "<results>/{{subject}}/evaluation/shuffled-{system}.tsv", system=[*SYSTEMS, *ORACLES]
+        ),
     log:
-        "<logs>/evaluation/{subject}{variant}_{system}.log",
+        "<logs>/evaluation/{subject}.log",
     benchmark:
-        "<benchmarks>/evaluation/{subject}{variant}_{system}.tsv"
-    wildcard_constraints:
-        system="|".join([*SYSTEMS, *ORACLES]),
+        "<benchmarks>/evaluation/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -93,35 +98,25 @@ rule evaluation:
         "../scripts/evaluation.py"
 
 
-rule floors_evaluation:
-    """Every metric of every image of the floors that need no decoder."""
+use rule evaluation as variant_evaluation with:
+    # The same of one system that was decoded from other responses.
     input:
         unpack(categories),
-        reconstructions=rules.floors.output,
+        reconstructions=["<results>/{subject}{variant}/reconstructions/{system}.h5"],
         stimuli="<results>/stimuli/test.h5",
-        responses="<results>/{subject}/betas/test.h5",
+        responses="<results>/{subject}{variant}/betas/test.h5",
         networks=MODELS.files("networks"),
         checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
-        expand("<results>/{{subject}}/evaluation/{floor}.tsv", floor=FLOORS),
+        scores=["<results>/{subject}{variant}/evaluation/{system}.tsv"],
+        shuffled=["<results>/{subject}{variant}/evaluation/shuffled-{system}.tsv"],
     log:
-        "<logs>/floors_evaluation/{subject}.log",
+        "<logs>/evaluation/{subject}{variant}_{system}.log",
     benchmark:
-        "<benchmarks>/floors_evaluation/{subject}.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    threads: 4
-    resources:
-        mem_mb=scaled(8000),
-        runtime=scaled(120),
-        gpu=1,
-    params:
-        code=code("floors_evaluation", *source_files(METRICS)),
-        cfg=settings("evaluation.protocol"),
-        how=untracked(settings("device")),
-        metrics=METRICS,
-    script:
-        "../scripts/floors_evaluation.py"
+        "<benchmarks>/variant_evaluation/{subject}{variant}_{system}.tsv"
+    wildcard_constraints:
+        variant=r"-repeats\d|-holdout",
+        system="|".join(SYSTEMS),
 
 
 rule metrics:

@@ -1,5 +1,6 @@
 # What the models see in images and captions. Those of the training split are the regression's targets;
-# those of the test split, below oracle-latents/, are for oracles alone.
+# those of the test split, below oracle-latents/, are for oracles alone. They are not cut into shards:
+# what a GPU does with 1,000 images takes less time than the start of a job.
 
 
 rule model_check:
@@ -36,25 +37,24 @@ rule model_check:
 
 
 rule vdvae_latents:
-    """VDVAE latents of one shard of the seen images."""
+    """VDVAE latents of one shard of a subject's training images."""
     input:
-        stimuli=seen_images,
-        trials="<results>/{subject}/trials.tsv",
+        images=seen_images,
         checkpoint=config["models"]["vdvae"]["checkpoint"],
         checked="<results>/data/models/vdvae.tsv",
     output:
-        temp("<results>/{subject}/{latents}/vdvae/shards/{shard}.h5"),
+        temp("<results>/{subject}/latents/vdvae/shards/{shard}.h5"),
     log:
-        "<logs>/vdvae_latents/{subject}_{latents}_{shard}.log",
+        "<logs>/vdvae_latents/{subject}_{shard}.log",
     benchmark:
-        "<benchmarks>/vdvae_latents/{subject}_{latents}_{shard}.tsv"
+        "<benchmarks>/vdvae_latents/{subject}_{shard}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
         # Rehearsal: 1.9 GB on a CPU, 32 images at a time; twice that, and 4 GB for CUDA.
         mem_mb=scaled(8000),
-        runtime=scaled(60),
+        runtime=scaled(30),
         gpu=1,
     params:
         code=code("vdvae_latents"),
@@ -64,24 +64,33 @@ rule vdvae_latents:
         how=untracked(settings("device", "latents.batch_size")),
         architecture=ARCHITECTURE,
         part=part,
-        split=seen_split,
     script:
         "../scripts/vdvae_latents.py"
 
 
+use rule vdvae_latents as oracle_vdvae_latents with:
+    # Of everybody's test images.
+    output:
+        "<results>/oracle-latents/vdvae.h5",
+    log:
+        "<logs>/oracle_vdvae_latents.log",
+    benchmark:
+        "<benchmarks>/oracle_vdvae_latents.tsv"
+
+
 rule features:
-    """Features of one shard of the seen images, or of their captions."""
+    """Features of one shard of a subject's training images, or of their captions."""
     input:
-        seen=seen,
-        trials="<results>/{subject}/trials.tsv",
+        images=seen_images,
+        captions=seen_captions,
         model=lambda wildcards: folder_files(model_folder(wildcards.feature)),
         checked=lambda wildcards: f"<results>/data/models/{feature(wildcards).model}.tsv",
     output:
-        temp("<results>/{subject}/{latents}/{feature}/shards/{shard}.h5"),
+        temp("<results>/{subject}/latents/{feature}/shards/{shard}.h5"),
     log:
-        "<logs>/features/{subject}_{latents}_{feature}_{shard}.log",
+        "<logs>/features/{subject}_{feature}_{shard}.log",
     benchmark:
-        "<benchmarks>/features/{subject}_{latents}_{feature}_{shard}.tsv"
+        "<benchmarks>/features/{subject}_{feature}_{shard}.tsv"
     wildcard_constraints:
         feature="|".join(REGISTRY.features),
     conda:
@@ -89,8 +98,7 @@ rule features:
     threads: 4
     resources:
         mem_mb=scaled(8000),
-        runtime=lambda wildcards, attempt: attempt
-        * {"text": 60, "vision": 120}[feature(wildcards).kind],
+        runtime=scaled(30),
         gpu=1,
     params:
         code=lambda wildcards: fingerprint("features", source(feature(wildcards).encoder)),
@@ -105,6 +113,16 @@ rule features:
         split=seen_split,
     script:
         "../scripts/features.py"
+
+
+use rule features as oracle_features with:
+    # Of everybody's test images.
+    output:
+        "<results>/oracle-latents/{feature}.h5",
+    log:
+        "<logs>/oracle_features/{feature}.log",
+    benchmark:
+        "<benchmarks>/oracle_features/{feature}.tsv"
 
 
 rule latents:
@@ -129,12 +147,3 @@ rule latents:
         ),
     script:
         "../scripts/latents.py"
-
-
-use rule latents as oracle_latents with:
-    input:
-        f"<results>/{{subject}}/oracle-latents/{{feature}}/shards/{WHOLE}.h5",
-    output:
-        "<results>/{subject}/oracle-latents/{feature}.h5",
-    log:
-        "<logs>/latents/{subject}_oracle_{feature}.log",

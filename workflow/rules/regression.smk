@@ -25,32 +25,15 @@ rule gram:
         "../scripts/gram.py"
 
 
-rule scores:
-    """Cross-validated accuracy on the training images, part by part of a feature space."""
-    input:
-        "<results>/{subject}{variant}/weights/{feature}.h5",
-    output:
-        "<results>/{subject}{variant}/weights/{feature}.scores.tsv",
-    log:
-        "<logs>/scores/{subject}{variant}_{feature}.log",
-    localrule: True
-    conda:
-        "../envs/nsdrecon.yaml"
-    params:
-        code=code("scores"),
-        parts=parts,
-    script:
-        "../scripts/scores.py"
-
-
 rule weights:
-    """Ridge weights from voxels to one feature space, with leave-one-out scores."""
+    """Ridge weights from voxels to one feature space; leave-one-out scores, part by part of it."""
     input:
         gram="<results>/{subject}{variant}/weights/gram.h5",
         betas="<results>/{subject}{variant}/betas/train.h5",
         latents="<results>/{subject}{variant}/latents/{feature}/train.h5",
     output:
-        "<results>/{subject}{variant}/weights/{feature}.h5",
+        weights="<results>/{subject}{variant}/weights/{feature}.h5",
+        scores="<results>/{subject}{variant}/weights/{feature}.scores.tsv",
     log:
         "<logs>/weights/{subject}{variant}_{feature}.log",
     benchmark:
@@ -69,6 +52,7 @@ rule weights:
             "regression.alpha_per_target",
         ),
         how=untracked(settings("device", "regression.block")),
+        parts=parts,
     script:
         "../scripts/weights.py"
 

@@ -34,9 +34,6 @@ ORACLES = RUN.oracles
 FEATURES = RUN.features
 SHARDS = RUN.shards
 METRICS = RUN.metrics
-# What a GPU does in seconds, such as VDVAE images of the 982 test images, is not cut: the start of a
-# job takes longer.
-WHOLE = "1-of-1"
 ARCHITECTURE = {
     key: value for key, value in config["models"]["vdvae"].items() if key != "checkpoint"
 }

@@ -22,7 +22,7 @@ rule diffusion_images:
     threads: 4
     resources:
         mem_mb=scaled(16000),
-        runtime=scaled(240),
+        runtime=scaled(60 * config["stage2"]["samples"]),
         gpu=1,
     params:
         code=lambda wildcards: fingerprint(
@@ -45,6 +45,34 @@ rule diffusion_images:
         settings=own_settings,
     script:
         "../scripts/diffusion_images.py"
+
+
+rule reconstructions:
+    """All shards of one system's reconstructions, rows by nsd_id."""
+    input:
+        expand(
+            "<results>/{{subject}}{{variant}}/reconstructions/{{system}}/shards/{shard}.h5",
+            shard=SHARDS,
+        ),
+    output:
+        "<results>/{subject}{variant}/reconstructions/{system}.h5",
+    log:
+        "<logs>/reconstructions/{subject}{variant}_{system}.log",
+    benchmark:
+        "<benchmarks>/reconstructions/{subject}{variant}_{system}.tsv"
+    wildcard_constraints:
+        system=f"({ORACLE})?({DIFFUSION})",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(500),
+        runtime=scaled(20),
+    params:
+        code=code("reconstructions"),
+        made=lambda wildcards: of_shards("diffusion_images", wildcards),
+    script:
+        "../scripts/reconstructions.py"
 
 
 rule samples:

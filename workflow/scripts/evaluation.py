@@ -1,23 +1,24 @@
-"""Score the reconstructions of one system and its shuffled floor, image by image."""
+"""Score the reconstructions of systems, and their shuffled floors, image by image."""
+
+from itertools import zip_longest
 
 from nsdrecon.devices import choose_device
-from nsdrecon.evaluation.scoring import evaluate
+from nsdrecon.evaluation.scoring import Scored, evaluate
 from nsdrecon.job import job
 from nsdrecon.metrics import from_params
 from nsdrecon.store import read_ids
 
 with job(snakemake):
-    cfg, how = snakemake.params.cfg, snakemake.params.how
-    metrics = [from_params(row) for row in snakemake.params.metrics]
+    cfg, how, files = snakemake.params.cfg, snakemake.params.how, snakemake.input
+    # The floors that need no decoder come last, and have no floor of their own.
+    tables = zip_longest(files.reconstructions, snakemake.output.scores, snakemake.output.shuffled)
     evaluate(
-        snakemake.input.reconstructions,
-        snakemake.input.stimuli,
-        snakemake.output.scores,
-        shuffled=snakemake.output.shuffled,
+        [Scored(*paths) for paths in tables],
+        files.stimuli,
         seed=cfg["seed"],
-        nsd_id=read_ids(snakemake.input.responses),
+        nsd_id=read_ids(files.responses),
         protocol_name=cfg["evaluation.protocol"],
-        metrics=metrics,
-        categories=snakemake.input.get("categories") or None,
+        metrics=[from_params(row) for row in snakemake.params.metrics],
+        categories=files.get("categories") or None,
         device=choose_device(how["device"], snakemake.threads),
     )

@@ -1,25 +1,24 @@
-"""Features of one shard of the images of a subject's split, or of their captions."""
+"""Features of one shard of seen images, or of their captions."""
 
 from nsdrecon.data.captions import captions_of
 from nsdrecon.data.latent_files import write_latents
-from nsdrecon.data.nsd import read_stimulus_table, read_trials, require_same_shared, split_ids
+from nsdrecon.data.nsd import read_stimulus_table, require_same_shared
 from nsdrecon.devices import choose_device
 from nsdrecon.extensions import implementation
 from nsdrecon.job import job
-from nsdrecon.store import read_array, shard_ids
+from nsdrecon.store import read_array, read_ids, shard_ids
 
 with job(snakemake):
     how, params, files = snakemake.params.how, snakemake.params, snakemake.input
     device = choose_device(how["device"], snakemake.threads)
-    trials = read_trials(files.trials)
-    nsd_id = shard_ids(split_ids(trials, params.split), *params.part)
+    nsd_id = shard_ids(read_ids(files.images), *params.part)
     if params.kind == "text":
-        table, captions = files.seen
+        captions, table = files.captions
         stimuli = read_stimulus_table(table)
-        require_same_shared(trials, stimuli, table)
+        require_same_shared(nsd_id, params.split == "test", stimuli, table)
         seen = captions_of(captions, nsd_id, len(stimuli))
     else:
-        seen = read_array(files.seen, "images", nsd_id)
+        seen = read_array(files.images, "images", nsd_id)
     features = implementation(params.encoder)(
         nsd_id,
         seen,

@@ -6,6 +6,7 @@ import pandas as pd
 import yaml
 
 from nsdrecon.graph.plan import Partition, format_amount, planned_jobs, rule_table, totals
+from nsdrecon.graph.rates import expected
 from nsdrecon.job import job
 from nsdrecon.store import write_table
 from nsdrecon.whole_files import whole_file
@@ -18,6 +19,8 @@ with job(snakemake) as log:
         partitions = Partition.of_profile(yaml.safe_load(text)["partitions"])
     rules = rule_table(jobs, partitions, Path())
     whole = totals(jobs, Path())
+    if not whole["jobs_measured"]:
+        whole |= expected(jobs, snakemake.params.config)
     write_table(snakemake.output.rules, pd.DataFrame(rules))
     write_table(snakemake.output.totals, pd.DataFrame(whole.items(), columns=["what", "amount"]))
     with whole_file(snakemake.output.text) as partial:

@@ -1,9 +1,11 @@
-"""Stage-1 images of one shard of a subject's test images."""
+"""Stage-1 images of a subject's test images."""
+
+import numpy as np
 
 from nsdrecon.data.latent_files import read_latents
 from nsdrecon.devices import choose_device
 from nsdrecon.job import job
-from nsdrecon.store import read_ids, shard_ids, write_arrays
+from nsdrecon.store import read_ids, write_arrays
 from nsdrecon.vdvae.checkpoint import load_vdvae
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.decoding import decode_latents
@@ -12,7 +14,7 @@ with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
     subject = snakemake.wildcards.subject
     device = choose_device(how["device"], snakemake.threads)
-    nsd_id = shard_ids(read_ids(snakemake.input.latents), *snakemake.params.part)
+    nsd_id = np.sort(read_ids(snakemake.input.responses))
     model = load_vdvae(
         snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
     )

@@ -253,13 +253,17 @@ def require_design(trials: pd.DataFrame, design: Design, subject: str) -> None:
         )
 
 
-def require_same_shared(trials: pd.DataFrame, stimuli: pd.DataFrame, source: str | Path) -> None:
-    """Check that the table of stimuli means the same images by shared as the trials do.
+def require_same_shared(
+    nsd_id: np.ndarray, shared: np.ndarray | bool, stimuli: pd.DataFrame, source: str | Path
+) -> None:
+    """Check that the table of stimuli means the same images by shared as the design does.
 
     Parameters
     ----------
-    trials
-        Trial table of a subject.
+    nsd_id
+        Images, shape (n,).
+    shared
+        Whether they are shared by the design, shape (n,), or all of them or none.
     stimuli
         Table of stimuli, read from ``source``.
 
@@ -268,13 +272,12 @@ def require_same_shared(trials: pd.DataFrame, stimuli: pd.DataFrame, source: str
     InputError
         If an image is shared in one of them alone; it is named.
     """
-    nsd_id = trials["nsd_id"].to_numpy()
     beyond = nsd_id[nsd_id >= len(stimuli)]
     if len(beyond):
         raise InputError(
             source, found=f"{len(stimuli)} stimuli", expected=f"also nsd_id {listing(beyond)}"
         )
-    differ = nsd_id[stimuli["shared"].to_numpy()[nsd_id] != (trials["shared"] == 1).to_numpy()]
+    differ = nsd_id[stimuli["shared"].to_numpy()[nsd_id] != shared]
     if len(differ):
         raise InputError(
             source,

@@ -204,9 +204,9 @@ class _Job:
             sampling.guidance,
         )
 
-    def run_checked(self, items: Sequence[_Item]) -> np.ndarray:
-        """Images of a batch; those that fail are tried once more in float32."""
-        pictures, good = self.run(items)
+    def run_checked(self, items: Sequence[_Item], rows: int) -> np.ndarray:
+        """Images of a batch of ``rows``; those that fail are tried once more in float32."""
+        pictures, good = self.run(items, rows)
         if good.all():
             return pictures
         failed = np.flatnonzero(~good)
@@ -215,31 +215,33 @@ class _Job:
             logger.warning("tried again in float32: %s", _names(again))
             with self.backbone.full_precision():
                 for index in failed:
-                    pictures[index : index + 1], good[index : index + 1] = self.run([items[index]])
+                    picture, fine = self.run([items[index]], 1)
+                    pictures[index], good[index] = picture[0], fine[0]
         if not good.all():
             bad = [item for item, fine in zip(items, good, strict=True) if not fine]
             raise ReconstructionError(f"not finite or flat in float32: {_names(bad)}")
         return pictures
 
-    def run(self, items: Sequence[_Item]) -> tuple[np.ndarray, np.ndarray]:
-        """Images (n, size, size, 3) of a batch, and whether each is finite and not flat."""
-        latents = self.denoise(items, self.encode(items))
-        decoded = self.backbone.decode(latents)
+    def run(self, items: Sequence[_Item], rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, size, size, 3) of a batch, and whether each is finite and not flat.
+
+        Fewer items than rows are filled up with the last of them, which is not returned again.
+        """
+        filled = [*items, *[items[-1]] * (rows - len(items))]
+        decoded = self.backbone.decode(self.denoise(filled, self.encode(filled)))[: len(items)]
         finite = all_finite(decoded).cpu().numpy()
         pictures = to_uint8(decoded.nan_to_num(), self.sampling.rounding)
         deviation = pictures.reshape(len(items), -1).std(axis=1)
         return pictures, finite & (deviation >= FLAT_DEVIATION)
 
     def encode(self, items: Sequence[_Item]) -> torch.Tensor:
-        """Latents of the items' stage-1 images; samples of one image share its latent."""
-        rows, inverse = np.unique([item.row for item in items], return_inverse=True)
+        """Latents of the items' stage-1 images, the same for all samples of an image."""
         noise = None
         if self.sampling.encoding == "sample":
-            ids = {item.row: item.nsd_id for item in items}
-            keys = [(ids[row],) for row in rows]
+            keys = [(item.nsd_id,) for item in items]
             noise = self.normal(self.generators(keys, "stage2-encoding"))
-        pixels = to_pixels(self.images[rows], self.backbone.spec.image_size)
-        return self.backbone.encode(pixels, noise)[torch.from_numpy(inverse)]
+        pixels = to_pixels(self.images[[item.row for item in items]], self.backbone.spec.image_size)
+        return self.backbone.encode(pixels, noise)
 
     def denoise(self, items: Sequence[_Item], latents: torch.Tensor) -> torch.Tensor:
         """Latents, noised to the start timestep and denoised with guidance."""
@@ -280,14 +282,18 @@ class _Job:
 def _batches(
     items: Sequence[_Item],
     batch_size: int,
-    run: Callable[[Sequence[_Item]], np.ndarray],
+    run: Callable[[Sequence[_Item], int], np.ndarray],
 ) -> Iterator[tuple[Sequence[_Item], np.ndarray]]:
-    """Each batch of items with its images; batches are halved when memory runs out."""
+    """Each batch of items with its images; batches are halved when memory runs out.
+
+    All of them have the rows of the first: a GPU rounds in another way, and a compiled network is
+    compiled anew, for each number of rows.
+    """
     position = 0
     while position < len(items):
         batch = items[position : position + batch_size]
         try:
-            pictures = run(batch)
+            pictures = run(batch, batch_size if position else len(batch))
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 raise

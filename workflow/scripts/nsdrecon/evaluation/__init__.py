@@ -4,8 +4,8 @@
     Named ways of scoring: resizing, SSIM, networks.
 ``pixels``, ``networks``, ``similarity``
     Functions of two pictures; features of pictures; what is read from their correlations.
-``scoring``
-    The per-image table of one system.
+``scoring``, ``pictures``, ``pixel_scoring``, ``correlations``
+    The per-image tables of systems.
 ``agreement``
     How much the samples of one image agree.
 ``statistics``, ``retrieval``, ``tables``

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation.pixel_scoring import pixel_scores
 from nsdrecon.evaluation.protocols import protocol
-from nsdrecon.evaluation.scoring import pixel_scores
 from nsdrecon.extensions import implementation
 from nsdrecon.logs import progress
 from nsdrecon.metrics import PixelMetric

@@ -11,6 +11,7 @@ torchvision is needed only where one of its networks is loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from nsdrecon.ahead import ahead
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.protocols import Protocol
 from nsdrecon.extensions import implementation
@@ -75,15 +77,15 @@ class FeatureExtractor:
         self._std = torch.tensor(first.std).view(3, 1, 1)
         self._layer = {metric.name: metric.layer for metric in metrics}
         self._device = device
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: dict[str, torch.Tensor] = {}
         for layer in set(self._layer.values()) - {""}:
             module = _layer(self._network, layer, first.weights)
             module.register_forward_hook(self._keep(layer))
 
     def __call__(
         self, images: Iterable[np.ndarray], n_images: int, batch_size: int = 32
-    ) -> dict[str, np.ndarray]:
-        """Features of pictures.
+    ) -> dict[str, torch.Tensor]:
+        """Features of pictures, which are prepared while the network computes.
 
         Parameters
         ----------
@@ -96,25 +98,29 @@ class FeatureExtractor:
 
         Returns
         -------
-        Metric name to float32 features, (n_images, n_features), flattened in C order.
+        Metric name to float32 features on the network's device, (n_images, n_features), flattened
+        in C order.
         """
-        found: dict[str, np.ndarray] = {}
+        found: dict[str, torch.Tensor] = {}
         start = 0
-        images = iter(images)
-        while batch := list(islice(images, batch_size)):
-            pixels = torch.from_numpy(
-                np.stack([self._resize(image, self._size) for image in batch])
-            )
+        prepared = ahead(
+            partial(self._resize, size=self._size),
+            images,
+            depth=2 * batch_size,
+            workers=torch.get_num_threads(),
+        )
+        while batch := list(islice(prepared, batch_size)):
+            pixels = torch.from_numpy(np.stack(batch))
             outputs = self._outputs(((pixels - self._mean) / self._std).to(self._device))
             for name, layer in self._layer.items():
                 values = outputs[layer]
                 if name not in found:
-                    found[name] = np.empty((n_images, values.shape[1]), dtype=np.float32)
+                    found[name] = values.new_empty((n_images, values.shape[1]))
                 found[name][start : start + len(batch)] = values
             start += len(batch)
         return found
 
-    def _outputs(self, pixels: torch.Tensor) -> dict[str, np.ndarray]:
+    def _outputs(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Layer to features of a batch; the network's own output has no name."""
         with torch.inference_mode():
             own = self._network(pixels)
@@ -132,12 +138,12 @@ class FeatureExtractor:
     def _keep(self, layer: str) -> Callable[[nn.Module, tuple, torch.Tensor], None]:
         def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
             # Copied at once: a later module may work in place on the same memory.
-            self._kept[layer] = _as_rows(output, self._source).copy()
+            self._kept[layer] = _as_rows(output, self._source).clone()
 
         return hook
 
 
-def _as_rows(output: torch.Tensor | np.ndarray, source: str) -> np.ndarray:
+def _as_rows(output: torch.Tensor | np.ndarray, source: str) -> torch.Tensor:
     """Features as a table, a row a picture, float32."""
     output = torch.as_tensor(output)
     if output.ndim < 2:
@@ -146,7 +152,7 @@ def _as_rows(output: torch.Tensor | np.ndarray, source: str) -> np.ndarray:
             found=f"features of shape {tuple(output.shape)}",
             expected="a row a picture",
         )
-    return output.flatten(1).float().cpu().numpy()
+    return output.flatten(1).float()
 
 
 def _input_size(metric: NetworkMetric, network: object) -> int:
@@ -260,7 +266,9 @@ def _clip_config(folder: Path) -> dict[str, Any]:
 
 
 def _ready(model: nn.Module, device: Device) -> nn.Module:
-    return model.eval().requires_grad_(False).to(device)
+    # Convolutions measured faster in this layout, by 1.3 to 1.5 on a CPU.
+    layout = torch.channels_last
+    return model.eval().requires_grad_(False).to(device=device, memory_format=layout)
 
 
 def _torchvision() -> ModuleType:

@@ -36,15 +36,15 @@ class Protocol:
     ----------
     name
         Name in configuration and tables.
-    pixel_pair
-        Ground truth and reconstruction, uint8 (height, width, 3) of any two sizes, to the two
-        floating-point pictures of one size, in [0, 1], that pixel metrics compare.
+    pixels
+        Picture, uint8 (height, width, 3), and the size (height, width) of the ground truth to the
+        floating-point picture in [0, 1] that pixel metrics compare; of one size for both.
     network_input
         Picture, uint8 (height, width, 3), and size to float32 (3, size, size) in [0, 1].
     """
 
     name: str
-    pixel_pair: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    pixels: Callable[[np.ndarray, tuple[int, int]], np.ndarray]
     network_input: Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -103,11 +103,8 @@ def _to_channels_first(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
 
 
-def _brain_diffuser_pair(
-    ground_truth: np.ndarray, reconstruction: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    resized = _resize_pillow(reconstruction, ground_truth.shape[:2], Image.Resampling.BICUBIC)
-    return ground_truth / 255, resized / 255
+def _brain_diffuser_pixels(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return _resize_pillow(image, size, Image.Resampling.BICUBIC) / 255
 
 
 def _brain_diffuser_input(image: np.ndarray, size: int) -> np.ndarray:
@@ -119,17 +116,13 @@ def _mindeye_input(image: np.ndarray, size: int) -> np.ndarray:
     return common if size == _MINDEYE_COMMON_SIZE else resize_bilinear(common, size)
 
 
-def _mindeye_pair(
-    ground_truth: np.ndarray, reconstruction: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    truth, made = (
-        np.ascontiguousarray(_mindeye_input(image, _MINDEYE_PIXEL_SIZE).transpose(1, 2, 0))
-        for image in (ground_truth, reconstruction)
-    )
-    return truth, made
+def _mindeye_pixels(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Of one size whatever that of the ground truth."""
+    channels_first = _mindeye_input(image, _MINDEYE_PIXEL_SIZE)
+    return np.ascontiguousarray(channels_first.transpose(1, 2, 0))
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "brain-diffuser": Protocol("brain-diffuser", _brain_diffuser_pair, _brain_diffuser_input),
-    "mindeye": Protocol("mindeye", _mindeye_pair, _mindeye_input),
+    "brain-diffuser": Protocol("brain-diffuser", _brain_diffuser_pixels, _brain_diffuser_input),
+    "mindeye": Protocol("mindeye", _mindeye_pixels, _mindeye_input),
 }

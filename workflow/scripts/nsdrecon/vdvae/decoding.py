@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,11 +10,16 @@ import torch
 
 from nsdrecon import randomness
 from nsdrecon.errors import InputError
-from nsdrecon.logs import progress
 from nsdrecon.store import unique_ids
 from nsdrecon.vdvae import mixture
 from nsdrecon.vdvae.config import VDVAEConfig
-from nsdrecon.vdvae.inference import Precision, check_finite, inference, noise_of
+from nsdrecon.vdvae.inference import (
+    Precision,
+    batches_ahead,
+    check_finite,
+    inference,
+    noise_of,
+)
 from nsdrecon.vdvae.model import VDVAE, Gaussian
 
 Output = Literal["sample", "mean"]
@@ -69,17 +75,31 @@ def decode_latents(
     n_layers = layers_of(model.config, latents.shape[1])
     size = model.config.image_size
     images = np.empty((len(nsd_id), size, size, 3), dtype=np.uint8)
+    shapes = dict(enumerate(model.config.latent_shapes()))
+
+    def prepare(rows: slice) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
+        """The noise of the layers that come from their priors, and that of the mixture."""
+        keys = [(*key, "vdvae", int(image)) for image in nsd_id[rows]]
+        priors = {} if temperature == 0 else dict(list(shapes.items())[n_layers:])
+        noise = {
+            layer: noise_of(randomness.normal, shape, [(*one, layer) for one in keys])
+            for layer, shape in priors.items()
+        }
+        stages = {"component": model.config.n_mixtures, "value": 3} if output == "sample" else {}
+        uniform = [
+            noise_of(randomness.uniform, (size, size, depth), [(*one, stage) for one in keys])
+            for stage, depth in stages.items()
+        ]
+        return noise, uniform
+
     with inference(model, precision) as device:
-        for start in progress(
-            range(0, len(nsd_id), batch_size), description="VDVAE images", unit="batch"
-        ):
-            rows = slice(start, start + batch_size)
-            keys = [(*key, "vdvae", int(image)) for image in nsd_id[rows]]
+        batches = batches_ahead(prepare, len(nsd_id), batch_size, "VDVAE images")
+        for rows, (noise, uniform) in batches:
             batch = torch.from_numpy(np.asarray(latents[rows], dtype=np.float32)).to(device)
             check_finite(batch, nsd_id[rows], "its latents")
-            parameters = _mixture_parameters(model, batch, n_layers, keys, temperature)
+            parameters = _mixture_parameters(model, batch, n_layers, noise, temperature)
             check_finite(parameters, nsd_id[rows], "the VDVAE's output")
-            values = _values(parameters, output, keys)
+            values = _values(parameters, [torch.from_numpy(one).to(device) for one in uniform])
             images[rows] = to_uint8(values.cpu().numpy(), rounding)
     return images
 
@@ -114,9 +134,16 @@ def to_uint8(values: np.ndarray, rounding: Rounding = "round") -> np.ndarray:
 
 
 def _mixture_parameters(
-    model: VDVAE, latents: torch.Tensor, n_layers: int, keys: list[tuple], temperature: float
+    model: VDVAE,
+    latents: torch.Tensor,
+    n_layers: int,
+    noise: Mapping[int, np.ndarray],
+    temperature: float,
 ) -> torch.Tensor:
-    """Parameters (n, H, W, 10 * n_mixtures) from the latents of the first layers (n, n_latents)."""
+    """Parameters (n, H, W, 10 * n_mixtures) from the latents of the first layers (n, n_latents).
+
+    The other layers take their noise, or the means of their priors where there is none.
+    """
     shapes = model.config.latent_shapes(n_layers)
     parts = latents.split([c * h * w for c, h, w in shapes], dim=1)
 
@@ -124,24 +151,13 @@ def _mixture_parameters(
         if layer < n_layers:
             return parts[layer].unflatten(1, shapes[layer])
         prior = prior.float()
-        if temperature == 0:
+        if layer not in noise:
             return prior.mean
-        layer_keys = [(*key, layer) for key in keys]
-        noise = noise_of(randomness.normal, prior.mean.shape[1:], layer_keys, latents.device)
-        return prior.at(noise, temperature)
+        return prior.at(torch.from_numpy(noise[layer]).to(latents.device), temperature)
 
     return model.decoder(len(latents), choose)
 
 
-def _values(parameters: torch.Tensor, output: Output, keys: list[tuple]) -> torch.Tensor:
-    """Values in [-1, 1], (n, H, W, 3), sampled from the mixture or its mean."""
-    if output == "mean":
-        return mixture.mean(parameters)
-    height, width, channels = parameters.shape[1:]
-
-    def uniform(stage: str, depth: int) -> torch.Tensor:
-        stage_keys = [(*key, stage) for key in keys]
-        shape = (height, width, depth)
-        return noise_of(randomness.uniform, shape, stage_keys, parameters.device)
-
-    return mixture.sample(parameters, uniform("component", channels // 10), uniform("value", 3))
+def _values(parameters: torch.Tensor, uniform: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Values in [-1, 1], (n, H, W, 3), sampled from the mixture, or its mean without noise."""
+    return mixture.sample(parameters, *uniform) if uniform else mixture.mean(parameters)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nsdrecon.ahead import ahead
 from nsdrecon.errors import InputError
+from nsdrecon.logs import progress
 from nsdrecon.vdvae.model import VDVAE
 
 Precision = Literal["float32", "bfloat16"]
+Prepared = TypeVar("Prepared")
 
 
 @contextmanager
@@ -34,11 +37,35 @@ def inference(model: VDVAE, precision: Precision) -> Iterator[torch.device]:
         yield device
 
 
+def batches_ahead(
+    prepare: Callable[[slice], Prepared], n_rows: int, batch_size: int, description: str
+) -> Iterator[tuple[slice, Prepared]]:
+    """The rows of each batch with what it needs, prepared while the network computes.
+
+    Parameters
+    ----------
+    prepare
+        From the rows of a batch to its inputs on the CPU, such as resized pictures and noise.
+    n_rows
+        Rows of all batches together.
+    batch_size
+        Rows of one.
+    description
+        Of the progress bar.
+    """
+    rows = [slice(start, start + batch_size) for start in range(0, n_rows, batch_size)]
+    # One batch is computed on, as many as there are threads are in the making.
+    workers = torch.get_num_threads()
+    prepared = ahead(prepare, rows, depth=workers + 1, workers=workers)
+    watched = progress(prepared, description=description, total=len(rows), unit="batch")
+    yield from zip(rows, watched, strict=True)
+
+
 def noise_of(
-    draw: Callable[..., np.ndarray], shape: tuple[int, ...], keys: list[tuple], device: torch.device
-) -> Tensor:
+    draw: Callable[..., np.ndarray], shape: tuple[int, ...], keys: list[tuple]
+) -> np.ndarray:
     """Noise for a batch, one key an image: shape (len(keys), *shape)."""
-    return torch.from_numpy(np.stack([draw(shape, *key) for key in keys])).to(device)
+    return np.stack([draw(shape, *key) for key in keys])
 
 
 def check_finite(values: Tensor, nsd_id: np.ndarray, what: str) -> None:

@@ -9,10 +9,15 @@ import torch
 
 from nsdrecon import randomness
 from nsdrecon.errors import InputError
-from nsdrecon.logs import progress
 from nsdrecon.store import unique_ids
 from nsdrecon.vdvae import preprocessing
-from nsdrecon.vdvae.inference import Precision, check_finite, inference, noise_of
+from nsdrecon.vdvae.inference import (
+    Precision,
+    batches_ahead,
+    check_finite,
+    inference,
+    noise_of,
+)
 from nsdrecon.vdvae.model import VDVAE, Gaussian
 
 
@@ -60,33 +65,46 @@ def extract_latents(
     if len(images) != len(nsd_id):
         raise InputError("images", found=f"{len(images)} images", expected=f"{len(nsd_id)} ids")
     n_layers = model.config.n_latent_layers(n_layers)
+    shapes = model.config.latent_shapes(n_layers)
     latents = np.empty((len(nsd_id), model.config.n_latents(n_layers)), dtype=np.float32)
+
+    def prepare(rows: slice) -> tuple[np.ndarray, list[np.ndarray] | None]:
+        """The pixels of a batch, and the noise of each layer; no noise where there is no draw."""
+        resized = preprocessing.resize(images[rows], model.config.image_size)
+        noise = None
+        if latent == "sample":
+            noise = [_noise(shape, nsd_id[rows], layer, seed) for layer, shape in enumerate(shapes)]
+        return preprocessing.normalise(resized), noise
+
     with inference(model, precision):
-        for start in progress(
-            range(0, len(nsd_id), batch_size), description="VDVAE latents", unit="batch"
-        ):
-            rows = slice(start, start + batch_size)
-            latents[rows] = _batch_latents(
-                model, images[rows], nsd_id[rows], n_layers, seed if latent == "sample" else None
-            )
+        batches = batches_ahead(prepare, len(nsd_id), batch_size, "VDVAE latents")
+        for rows, (pixels, noise) in batches:
+            latents[rows] = _batch_latents(model, pixels, nsd_id[rows], n_layers, noise)
     return latents
 
 
+def _noise(shape: tuple[int, ...], nsd_id: np.ndarray, layer: int, seed: int) -> np.ndarray:
+    keys = [(seed, "vdvae-posterior", int(image), layer) for image in nsd_id]
+    return noise_of(randomness.normal, shape, keys)
+
+
 def _batch_latents(
-    model: VDVAE, images: np.ndarray, nsd_id: np.ndarray, n_layers: int, seed: int | None
+    model: VDVAE,
+    pixels: np.ndarray,
+    nsd_id: np.ndarray,
+    n_layers: int,
+    noise: list[np.ndarray] | None,
 ) -> np.ndarray:
-    """Latents of one batch, (n, n_latents); posterior means if there is no seed."""
+    """Latents of one batch, (n, n_latents); posterior means if there is no noise."""
     device = model.decoder.gain.device
-    pixels = preprocessing.normalise(preprocessing.resize(images, model.config.image_size))
     latents = []
 
     def choose(layer: int, _prior: Gaussian, posterior: Gaussian | None) -> torch.Tensor:
         posterior = posterior.float()
-        if seed is None:
+        if noise is None:
             z = posterior.mean
         else:
-            keys = [(seed, "vdvae-posterior", int(image), layer) for image in nsd_id]
-            z = posterior.at(noise_of(randomness.normal, posterior.mean.shape[1:], keys, device))
+            z = posterior.at(torch.from_numpy(noise[layer]).to(device))
         latents.append(z.flatten(1))
         return z
 
