@@ -67,7 +67,7 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
             "versatile_diffusion": {"folder": str(models / "versatile-diffusion")},
         },
         "stage1": batch,
-        "stage2": {"steps": 2, **batch, **precision},
+        "stage2": {"steps": 2, "samples": 2, **batch, **precision},
         # Rows of the table of metrics under other names, for which any weights will do.
         "extensions": [str(Path(metrics.__file__))],
         "evaluation": {
