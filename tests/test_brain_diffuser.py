@@ -33,7 +33,7 @@ from workflow_runs import ROOT, copy_project, snakemake
 
 OVERLAY = yaml.safe_load((ROOT / "config/brain-diffuser.yaml").read_text())
 # Of the run and its evaluation, not of the system.
-ABOUT_THE_RUN = {"systems", "oracles", "evaluation.protocol"}
+ABOUT_THE_RUN = {"systems", "oracles", "evaluation.protocol", "run.name"}
 # The noise schedule that Versatile Diffusion was trained with.
 SCHEDULE = {
     "num_train_timesteps": 1000,
