@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from benchmarks.nsd_sized import N_IMAGES, N_SHARED, N_STIMULI, N_TRIALS, SIZE, write_stimuli
+from benchmarks.nsd_sized import N_IMAGES, N_STIMULI, N_TRIALS, SIZE, write_stimuli
 from nsdrecon import layout
 from nsdrecon.logs import progress
 from nsdrecon.randomness import generator
@@ -28,7 +28,8 @@ from nsdsim.scenes import Scene, caption_scene, draw_scene, sample_scene
 SUBJECT = "subj01"
 SHAPES = {1: (81, 104, 83), 2: (82, 106, 84)}
 SESSIONS = (1, 2)
-# Test images are shown three times, which the analysis of repeats asks for.
+# The images that all subjects see are the test images, 4 instead of 1,000, shown three times each,
+# which the analysis of repeats asks for.
 N_TEST, TEST_REPEATS = 4, 3
 N_TRAIN = 93
 CAPTIONS = "captions.npy"
@@ -60,21 +61,20 @@ def write_design(path: Path) -> np.ndarray:
     rng = generator(0, "design")
     n_trials = len(SESSIONS) * N_TRIALS
     images = np.arange(N_TEST + N_TRAIN)
-    images[N_TEST:] += N_SHARED - N_TEST
     trained = np.resize(images[N_TEST:], n_trials - N_TEST * TEST_REPEATS)
     first = rng.permutation([*np.repeat(images[:N_TEST], TEST_REPEATS), *trained])
     others = np.setdiff1d(np.arange(N_IMAGES), images)
     later = np.resize(rng.permutation(others), 3 * N_IMAGES - n_trials)
     ordering = np.concatenate([first, later])
     stimuli = rng.permutation(N_STIMULI)
-    own = [rng.permutation(stimuli[N_SHARED:])[: N_IMAGES - N_SHARED] for _ in range(8)]
-    subjects = np.stack([np.concatenate([stimuli[:N_SHARED], ids]) for ids in own])
+    own = [rng.permutation(stimuli[N_TEST:])[: N_IMAGES - N_TEST] for _ in range(8)]
+    subjects = np.stack([np.concatenate([stimuli[:N_TEST], ids]) for ids in own])
     pattern = np.zeros((layout.SESSIONS[1], 12 * 75))
     pattern[:, :N_TRIALS] = 1
     variables = {
         "masterordering": ordering[None] + 1.0,
         "subjectim": subjects + 1.0,
-        "sharedix": np.sort(stimuli[:N_SHARED])[None] + 1.0,
+        "sharedix": np.sort(stimuli[:N_TEST])[None] + 1.0,
         "stimpattern": pattern.reshape(-1, 12, 75),
     }
     with whole_file(path) as partial:

@@ -72,7 +72,6 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
         "extensions": [str(Path(metrics.__file__))],
         "evaluation": {
             "bootstrap": 1000,
-            # One of the four test images is outside of the cluster that is left out.
             "categories": 4,
             "held_out": [2],
             "repeats": ["vdvae"],
