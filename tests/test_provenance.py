@@ -98,6 +98,7 @@ def test_a_copy_of_rows_says_what_it_is_itself(results):
         "subj01/predictions/sd-text.h5",
         "subj01/oracle-latents/vdvae.h5",
     ],
+    ids=["subject", "training images", "feature space", "true latents"],
 )
 def test_another_file_in_the_place_of_an_input_is_refused(results, other):
     """Of another subject, other training images, another feature, the true latents."""
@@ -196,7 +197,7 @@ def test_simulated_data_are_called_so_whatever_the_configuration_says(called_loc
     assert "The data set is simulated" in text
 
 
-def test_simulated_data_and_local_ones_are_not_mixed(called_local):
+def test_simulated_data_among_local_ones_are_refused(called_local):
     message = "found data from: simulated; expected data from: local resources/simulated/demo"
     with pytest.raises(RuntimeError, match=message):
         make(called_local, "results/demo/figures/noise_ceiling.png")

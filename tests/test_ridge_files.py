@@ -308,7 +308,7 @@ def test_latents_that_are_not_finite_are_refused(experiment):
     assert not (experiment.folder / "weights.h5").exists()
 
 
-def test_images_of_the_training_are_not_predicted(experiment):
+def test_predictions_of_images_of_the_training_are_refused(experiment):
     weights = experiment.fit()
     ids = experiment.test_id.copy()
     ids[2] = experiment.train_id[7]
