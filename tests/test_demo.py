@@ -51,6 +51,26 @@ def test_stage_2_beats_stage_1_in_identification(metrics):
     assert stage2["mean"] > stage1["mean"]
 
 
+def test_regions_tell_layout_from_meaning(demo):
+    table = pd.read_csv(demo / "results/demo/subj01/regions.tsv", sep="\t")
+    alone = table.query("voxels == 'alone'").set_index(["feature", "region"])
+    for early, higher in (("V1", "ventral"), ("V2", "ventral")):
+        layout = alone.loc[("vdvae", early)], alone.loc[("vdvae", higher)]
+        meaning = alone.loc[("sd-text", early)], alone.loc[("sd-text", higher)]
+        assert layout[0]["correlation"] > layout[1]["correlation"]
+        assert meaning[0]["ci_high"] < meaning[1]["ci_low"]
+
+
+@pytest.mark.parametrize("system", ["vdvae", "sd-ddpm", "vd-ddim"])
+def test_reconstructions_keep_what_drove_the_brain(demo, system):
+    table = pd.read_csv(demo / "results/demo/subj01/correlation.tsv", sep="\t")
+    rows = table.set_index(["system", "region"])
+    for region in ("all", "V1", "ventral"):
+        own, floor = rows.loc[(system, region)], rows.loc[(f"shuffled-{system}", region)]
+        assert own["ci_low"] > floor["ci_high"] + 0.1
+        assert own["ci_low"] > rows.loc[("mean-image", region), "ci_high"]
+
+
 def test_no_column_carries_the_name_of_a_published_network(metrics):
     assert not set(metrics["metric"]) & {"CLIP", "AlexNet(2)", "AlexNet(5)", "Inception"}
 

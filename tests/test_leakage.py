@@ -104,8 +104,8 @@ def test_training_latents_come_from_training_ids_alone(project):
 
 def test_what_the_brain_tells_is_of_training_images(project):
     jobs = planned_jobs(project, ["config/demo.yaml"])
-    analyses = [job for job in jobs if job.rule in {"maps", "regions"}]
-    assert {job.rule for job in analyses} == {"maps", "regions"}
+    analyses = [job for job in jobs if job.rule in {"encoding", "maps", "regions"}]
+    assert {job.rule for job in analyses} == {"encoding", "maps", "regions"}
     for job in analyses:
         made_of = {path for output in job.outputs for path in ancestors(jobs, output)}
         assert not any(ORACLE in path or path.endswith("/test.h5") for path in made_of), job

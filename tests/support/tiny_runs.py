@@ -18,5 +18,6 @@ TINY = {
     "latents": {"vdvae_layers": 4},
     "stage2": {"steps": 4},
     "evaluation": {"bootstrap": 100},
+    "brain": {"correlation": []},  # needs the other backbone's encoder
 }
 OVERLAYS = ("config/demo.yaml", TINY)

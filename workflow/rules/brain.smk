@@ -85,3 +85,73 @@ rule regions:
         volumes=volumes(RUN.regions),
     script:
         "../scripts/regions.py"
+
+
+rule encoding:
+    """An encoding model: from vision features of an image to the response of every voxel."""
+    input:
+        gram="<results>/{subject}/weights/gram.h5",
+        betas="<results>/{subject}/betas/train.h5",
+        latents=f"<results>/{{subject}}/latents/{CHOOSER}/train.h5",
+    output:
+        "<results>/{subject}/encoding.h5",
+    log:
+        "<logs>/encoding/{subject}.log",
+    benchmark:
+        "<benchmarks>/encoding/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(8000),
+        runtime=scaled(60),
+    params:
+        code=code("encoding"),
+        how=untracked(settings("device", "regression.block")),
+    script:
+        "../scripts/encoding.py"
+
+
+rule correlation:
+    """Responses predicted from the reconstructions against the measured ones, region by region."""
+    input:
+        encoding="<results>/{subject}/encoding.h5",
+        latents=f"<results>/{{subject}}/latents/{CHOOSER}/train.h5",
+        betas="<results>/{subject}/betas/test.h5",
+        volumes=list(DATA.region_volumes("{subject}").values()),
+        pictures=[
+            "<results>/stimuli/test.h5",
+            "<results>/{subject}/reconstructions/mean-image.h5",
+            *expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
+        ],
+        model=lambda wildcards: folder_files(model_folder(CHOOSER)),
+        checked=f"<results>/data/models/{REGISTRY.features[CHOOSER].model}.tsv",
+    output:
+        table="<results>/{subject}/correlation.tsv",
+        figure="<results>/figures/correlation_{subject}.png",
+        caption="<results>/figures/captions/correlation_{subject}.txt",
+    log:
+        "<logs>/correlation/{subject}.log",
+    benchmark:
+        "<benchmarks>/correlation/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("correlation", source(REGISTRY.features[CHOOSER].encoder)),
+        cfg=settings("evaluation.bootstrap", "seed"),
+        how=untracked(settings("device", "latents.batch_size", "regression.block")),
+        encoder=REGISTRY.features[CHOOSER].encoder,
+        floors={name: f"shuffled-{name}" for name in SYSTEMS},
+        folder=lambda wildcards: model_folder(CHOOSER),
+        pictures=["seen", "mean-image", *SYSTEMS],
+        regions=[astuple(region) for region in RUN.regions],
+        settings={name: config["latents"][name] for name in REGISTRY.features[CHOOSER].settings},
+        titles={**RUN.titles, "mean-image": RUN.floor_titles["mean-image"]},
+        volumes=volumes(RUN.regions),
+    script:
+        "../scripts/correlation.py"

@@ -26,7 +26,7 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
-ANALYSES = ("maps", "regions")
+ANALYSES = ("maps", "regions", "correlation")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
 
 
@@ -205,11 +205,12 @@ class Run:
 
     @cached_property
     def extracted(self) -> list[str]:
-        """The feature spaces that are extracted: for systems, oracles and categories of images."""
+        """The feature spaces that are extracted, be it for systems or for what is told of them."""
         evaluation = self.config["evaluation"]
         grouped = evaluation["categories"] is not None or self.holdout
         categories = [self.captions] if grouped else []
-        return _distinct([*self.features, *self.oracle_features, *categories])
+        encoding = [CHOOSER] if "correlation" in self.brain else []
+        return _distinct([*self.features, *self.oracle_features, *categories, *encoding])
 
     @cached_property
     def needs_captions(self) -> bool:

@@ -183,8 +183,9 @@ class DataFiles:
 
     def _of(self, subject: str) -> list[str]:
         images = [self.train_images(subject)] if self.images_by_ranges else []
-        analysed = subject in self.run.brain.get("regions", [])
-        regions = self.region_volumes(subject).values() if analysed else []
+        brain = self.run.brain
+        analysed = [*brain.get("regions", []), *brain.get("correlation", [])]
+        regions = self.region_volumes(subject).values() if subject in analysed else []
         maps = [self.mask(subject), self.ncsnr(subject), *regions]
         return [*dict.fromkeys(maps), *images, *self.of_sessions(subject)]
 

@@ -2,7 +2,10 @@
 
 * ``features``: training latents of a feature space as products of images
 * ``maps``: importance, encoding accuracy and noise ceiling of every voxel, as NIfTI volumes
+* ``region_decoding``: feature spaces decoded from each region alone, and without it
+* ``encoding``: responses of voxels predicted from features of a picture
+* ``correlation``: responses that reconstructions predict, against the measured ones
 
-Every number is of training images alone, left out one at a time in closed form
-(`nsdrecon.ridge.dual`), so that no analysis of a brain asks anything of the test set.
+Whatever is fitted or chosen is so on training images, left out one at a time in closed form
+(`nsdrecon.ridge.dual`).
 """

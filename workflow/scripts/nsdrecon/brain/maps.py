@@ -12,9 +12,9 @@ For standardised responses Z (n_train, n_voxels) and standardised targets Y (n_t
   Its sum over voxels is the accuracy of the decoder: the covariance itself, 1 for a perfect one. A
   voxel that knows nothing of the images has 0 in expectation, however large its weights.
 * **Encoding accuracy**: the leave-one-out correlation of a voxel's response with that which ridge
-  regression predicts from the features of the image, without the intercept: the mean of the other
-  images moves against the one that is left out, which alone makes correlations negative where there
-  is no signal. The penalty is chosen for each voxel.
+  regression predicts from the features of the image (`nsdrecon.brain.encoding`), without the
+  intercept: the mean of the other images moves against the one that is left out, which alone makes
+  correlations negative where there is no signal.
 * **Noise ceiling**: the largest correlation that any model could reach with these responses, which
   are means over repeats: the square root of the explainable share of their variance.
 """
@@ -29,20 +29,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nsdrecon.brain.encoding import encoder, left_out_correlation
 from nsdrecon.brain.features import target_products
 from nsdrecon.data.volumes import read_map, write_map
-from nsdrecon.errors import InputError
 from nsdrecon.evaluation.ceilings import noise_ceiling
-from nsdrecon.ridge.dual import AlphaPerTarget, Factor, Spectrum
+from nsdrecon.ridge.dual import Factor
 from nsdrecon.ridge.linalg import product
 from nsdrecon.ridge.responses import Gram, same_ids
 from nsdrecon.ridge.targets import TargetStatistics
 from nsdrecon.store import dataset, open_h5, read_ids
 
 logger = logging.getLogger(__name__)
-
-# Penalties of the encoding models, in units of the mean eigenvalue of the features' products.
-_ENCODING_PENALTIES = 10.0 ** np.arange(-2, 4)
 
 
 @dataclass(frozen=True)
@@ -105,12 +102,12 @@ def write_maps(
             block=block,
         )
         middle = _importance_matrix(gram, products, device)
-        solver = _encoder(sum(products.values()))
+        solver = encoder(sum(products.values()))
         importance, accuracy = (np.full(len(varies), np.nan) for _ in range(2))
         for columns, responses in gram.standardised(subject.train_betas, device):
             values = responses.float()
             importance[columns] = _quadratic(values, middle)
-            accuracy[columns] = _left_out_correlation(solver, values)
+            accuracy[columns] = left_out_correlation(values, solver.solve(values).loo_residuals)
         for kind, values in (("importance", importance), ("encoding", accuracy)):
             values[~varies] = np.nan
             write_map(outputs[f"{kind}-{name}"], values, gram.voxels)
@@ -157,23 +154,3 @@ def _importance_matrix(
 def _quadratic(columns: torch.Tensor, matrix: torch.Tensor) -> np.ndarray:
     """z' M z for each column z of (n, n_columns)."""
     return (columns * product(matrix, columns)).sum(dim=0, dtype=torch.float64).cpu().numpy()
-
-
-def _encoder(products: torch.Tensor) -> AlphaPerTarget:
-    """Ridge from features to voxels, of the products of the features. They are lost."""
-    eigenvalue = float(products.trace()) / len(products)
-    if eigenvalue <= 0:
-        raise InputError("features", found="no variance", expected="features that vary")
-    return AlphaPerTarget(Spectrum.of(products), list(_ENCODING_PENALTIES * eigenvalue))
-
-
-def _left_out_correlation(solver: AlphaPerTarget, responses: torch.Tensor) -> np.ndarray:
-    """Correlation of responses (n, n_voxels) of mean 0 with their leave-one-out predictions."""
-    # For features x_i of mean 0 the prediction is (1 + 1 / (n - 1)) x_i w - y_i / (n - 1): the
-    # factor and the last term come from the intercept.
-    with_intercept = responses - solver.solve(responses).loo_residuals
-    predicted = (with_intercept + responses / (len(responses) - 1)).double()
-    predicted -= predicted.mean(dim=0)
-    covariance = (predicted * responses).sum(dim=0)
-    scale = predicted.norm(dim=0) * responses.double().norm(dim=0)
-    return (covariance / scale).cpu().numpy()

@@ -125,3 +125,58 @@ def regions_figure(table: pd.DataFrame, output: str | Path) -> str:
         "region that has much alone, and without which little is lost, shares what it knows with "
         "others."
     )
+
+
+def correlation_figure(
+    table: pd.DataFrame, output: str | Path, *, titles: Mapping[str, str]
+) -> str:
+    """Correlation of predicted with measured responses, a row a region.
+
+    Parameters
+    ----------
+    table
+        `nsdrecon.brain.correlation.correlation_table`, with the ``subject``; ``seen`` are the seen
+        images, and a system's own floor is ``shuffled-<system>``.
+    output
+        Image file.
+    titles
+        Title of each system, and of other floors.
+
+    Returns
+    -------
+    The caption.
+    """
+    regions = table["region"].unique()[::-1]
+    labels = {"seen": "seen image, oracle", **titles}
+    rows = table.set_index(["system", "region"])
+    systems = [name for name in labels if name in rows.index.get_level_values("system")]
+    height = np.arange(len(regions))
+    with figure_file(output, (6.5, 1.3 + 0.27 * len(regions))) as figure:
+        panel = figure.subplots()
+        panel.axvline(0, color=GREY, linewidth=0.8)
+        for number, name in enumerate(systems):
+            own = rows.loc[name].reindex(regions)
+            place = height + 0.35 - 0.7 * (number + 0.5) / len(systems)
+            errors = abs(own[["ci_low", "ci_high"]].T - own["correlation"]).to_numpy()
+            colour = COLOURS[number % len(COLOURS)]
+            style = {"color": colour, "markersize": 3, "elinewidth": 1}
+            panel.errorbar(
+                own["correlation"], place, xerr=errors, fmt="o", label=labels[name], **style
+            )
+            floor = rows.index.isin([f"shuffled-{name}"], level="system")
+            if floor.any():
+                values = table[floor].set_index("region").reindex(regions)["correlation"]
+                panel.plot(values, place, "|", color=colour, markersize=4)
+        panel.set_yticks(height, regions)
+        panel.set_xlabel("correlation of predicted with measured response")
+        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+        figure.tight_layout()
+    subject, n_images = table["subject"].iloc[0], table["n_images"].iloc[0]
+    return (
+        f"{subject}: brain correlation. Responses predicted from the vision features of each "
+        "picture, by a model of training images, against those measured while the image was seen: "
+        f"correlation over the voxels of a region, mean of {n_images} test images with 95 % "
+        "bootstrap intervals. Ticks: the same system's pictures of other images. The seen image is "
+        "no reconstruction, and no upper limit: reconstructions are made from these very responses "
+        "and share their noise."
+    )
