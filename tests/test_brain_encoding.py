@@ -135,8 +135,7 @@ def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(brain, mod
 def test_responses_of_another_subject_are_refused(brain, model, tmp_path):
     path = tmp_path / "test.h5"
     index = np.argwhere(np.ones(SHAPE, dtype=bool)).astype(np.int32)
-    write_betas(path, NEW, np.ones((6, 60)), Voxels(index, SHAPE, AFFINE, "test"))
-    with h5py.File(path, "r+") as file:
-        file.attrs["subject"] = "subj02"
+    voxels = Voxels(index, SHAPE, AFFINE, "test")
+    write_betas(path, NEW, np.ones((6, 60)), voxels, subject="subj02")
     with pytest.raises(InputError, match=r"test\.h5: found subject 'subj02'; expected 'subj01'"):
         measured_responses(model, path)

@@ -52,7 +52,7 @@ def test_stage_2_beats_stage_1_in_identification(metrics):
 
 
 def test_regions_tell_layout_from_meaning(demo):
-    table = pd.read_csv(demo / "results/demo/subj01/regions.tsv", sep="\t")
+    table = read_table(demo / "results/demo/subj01/regions.tsv")
     alone = table.query("voxels == 'alone'").set_index(["feature", "region"])
     for early, higher in (("V1", "ventral"), ("V2", "ventral")):
         layout = alone.loc[("vdvae", early)], alone.loc[("vdvae", higher)]
@@ -63,7 +63,7 @@ def test_regions_tell_layout_from_meaning(demo):
 
 @pytest.mark.parametrize("system", ["vdvae", "sd-ddpm", "vd-ddim"])
 def test_reconstructions_keep_what_drove_the_brain(demo, system):
-    table = pd.read_csv(demo / "results/demo/subj01/correlation.tsv", sep="\t")
+    table = read_table(demo / "results/demo/subj01/correlation.tsv")
     rows = table.set_index(["system", "region"])
     for region in ("all", "V1", "ventral"):
         own, floor = rows.loc[(system, region)], rows.loc[(f"shuffled-{system}", region)]

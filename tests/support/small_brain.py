@@ -70,11 +70,13 @@ class SmallBrain:
         return (varying - varying.mean(axis=0)) / varying.std(axis=0)
 
 
-def write_betas(path: Path, nsd_id: np.ndarray, betas: np.ndarray, voxels: Voxels) -> None:
+def write_betas(
+    path: Path, nsd_id: np.ndarray, betas: np.ndarray, voxels: Voxels, subject: str = "subj01"
+) -> None:
     """Mean responses of three repeats of each image."""
     with create_h5(path) as file:
         file.create_dataset("nsd_id", data=nsd_id)
         file.create_dataset("betas", data=betas.astype(np.float32))
         file.create_dataset("repeats", data=np.full(len(nsd_id), 3))
         voxels.write(file)
-        file.attrs.update(subject="subj01", units="percent signal change")
+        file.attrs.update(subject=subject, units="percent signal change")

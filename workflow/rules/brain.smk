@@ -108,6 +108,7 @@ rule encoding:
     params:
         code=code("encoding"),
         how=untracked(settings("device", "regression.block")),
+        source=DATA.source,
     script:
         "../scripts/encoding.py"
 
@@ -128,7 +129,14 @@ rule correlation:
         checked=f"<results>/data/models/{REGISTRY.features[CHOOSER].model}.tsv",
     output:
         table="<results>/{subject}/correlation.tsv",
-        figure="<results>/figures/correlation_{subject}.png",
+        figure=shown(
+            "<results>/figures/correlation_{subject}.png",
+            "correlation",
+            "Brain",
+            figure="brain correlation",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/correlation_{subject}.pdf",
         caption="<results>/figures/captions/correlation_{subject}.txt",
     log:
         "<logs>/correlation/{subject}.log",
@@ -145,6 +153,7 @@ rule correlation:
         code=code("correlation", source(REGISTRY.features[CHOOSER].encoder)),
         cfg=settings("evaluation.bootstrap", "seed"),
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
+        source=DATA.source,
         encoder=REGISTRY.features[CHOOSER].encoder,
         floors={name: f"shuffled-{name}" for name in SYSTEMS},
         folder=lambda wildcards: model_folder(CHOOSER),

@@ -13,13 +13,13 @@ from nsdrecon.brain.encoding import EncodingModel
 from nsdrecon.brain.region_decoding import ALL, read_regions
 from nsdrecon.devices import choose_device
 from nsdrecon.extensions import implementation
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.pages.figures.brain import correlation_figure
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.regions import Region
 from nsdrecon.store import write_table
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake) as log:
     files, params, how = snakemake.input, snakemake.params, snakemake.params.how
     device = choose_device(how["device"], snakemake.threads)
     model = EncodingModel.of(files.encoding, files.latents)

@@ -2,9 +2,9 @@
 
 from nsdrecon.brain.encoding import fit_encoding
 from nsdrecon.devices import choose_device
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake):
     fit_encoding(
         snakemake.input.gram,
         snakemake.input.betas,
