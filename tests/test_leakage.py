@@ -103,12 +103,17 @@ def test_training_latents_come_from_training_ids_alone(project):
 
 
 def test_what_the_brain_tells_is_of_training_images(project):
-    jobs = planned_jobs(project, ["config/demo.yaml"])
-    analyses = [job for job in jobs if job.rule in {"encoding", "maps", "regions"}]
-    assert {job.rule for job in analyses} == {"encoding", "maps", "regions"}
+    (project / "brain.yaml").write_text("brain: {pictures: [1], systems: [vdvae, sd-ddim]}")
+    jobs = planned_jobs(project, ["config/demo.yaml", "brain.yaml"])
+    rules = {"encoding", "maps", "patterns", "pictures", "regions"}
+    analyses = [job for job in jobs if job.rule in rules]
+    assert {job.rule for job in analyses} == rules
     for job in analyses:
         made_of = {path for output in job.outputs for path in ancestors(jobs, output)}
+        synthetic = "results/demo/subj01-regions/betas/test.h5"
+        made_of -= {synthetic}
         assert not any(ORACLE in path or path.endswith("/test.h5") for path in made_of), job
+    assert leaks(jobs) == {}
 
 
 def test_oracles_are_made_of_true_latents_alone(project):

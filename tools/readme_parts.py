@@ -69,10 +69,12 @@ def _default(rule: Mapping[str, Any]) -> str:
         return "none"
     if isinstance(value, list):
         return ", ".join(map(_amount, value))
-    return f"`{value}`" if isinstance(value, str) else _amount(value)
+    return _amount(value)
 
 
 def _amount(value: object) -> str:
+    if isinstance(value, str):
+        return f"`{value}`"
     return str(value).lower() if isinstance(value, bool) else f"{value:,}"
 
 

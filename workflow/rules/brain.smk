@@ -164,3 +164,59 @@ rule correlation:
         volumes=volumes(RUN.regions),
     script:
         "../scripts/correlation.py"
+
+
+rule patterns:
+    """Synthetic responses in which one region alone is active; stages 1 and 2 decode them."""
+    input:
+        gram="<results>/{subject}/weights/gram.h5",
+        betas="<results>/{subject}/betas/train.h5",
+        volumes=list(DATA.region_volumes("{subject}").values()),
+    output:
+        "<results>/{subject}-regions/betas/test.h5",
+    log:
+        "<logs>/patterns/{subject}.log",
+    benchmark:
+        "<benchmarks>/patterns/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(20),
+    params:
+        code=code("patterns"),
+        cfg=settings("brain.pattern"),
+        source=DATA.source,
+        regions=[astuple(region) for region in RUN.regions],
+        volumes=volumes(RUN.regions),
+    script:
+        "../scripts/patterns.py"
+
+
+rule pictures:
+    """What each region alone is reconstructed as."""
+    input:
+        patterns="<results>/{subject}-regions/betas/test.h5",
+        pictures=expand(
+            "<results>/{{subject}}-regions/reconstructions/{system}.h5", system=RUN.pictured
+        ),
+    output:
+        figure=shown(
+            "<results>/figures/pictures_{subject}.png",
+            "pictures",
+            "Brain",
+            figure="pictures of regions",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/pictures_{subject}.pdf",
+        caption="<results>/figures/captions/pictures_{subject}.txt",
+    log:
+        "<logs>/pictures/{subject}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("pictures"),
+        titles=[RUN.titles[name] for name in RUN.pictured],
+    script:
+        "../scripts/pictures.py"

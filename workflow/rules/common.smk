@@ -98,8 +98,8 @@ def sessions(wildcards):
 
 
 def trained_weights(wildcards):
-    """The weights that decode a variant: fewer repeats of the test images need no other training."""
-    variant = "" if wildcards.variant.startswith("-repeats") else wildcards.variant
+    """The weights that decode a variant: other responses alone need no other training."""
+    variant = wildcards.variant if wildcards.variant == "-holdout" else ""
     return f"<results>/{wildcards.subject}{variant}/weights/{wildcards.feature}.h5"
 
 

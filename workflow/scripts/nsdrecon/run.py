@@ -26,8 +26,10 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
-ANALYSES = ("maps", "regions", "correlation")
+ANALYSES = ("maps", "regions", "correlation", "pictures")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
+WITH_REGIONS = ("regions", "correlation", "pictures")
+"""Those that look at regions of interest."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class Run:
                 )
         for row in filter(None, map(self.registry.backbone, [*self.systems, *self.oracles])):
             self._check_settings(row, "stage2")
+        if "pictures" in self.brain and not self.pictured:
+            raise InputError(
+                "brain.systems",
+                found=", ".join(self.config["brain"]["systems"]),
+                expected=f"some of the systems of this run: {', '.join(self.systems)}",
+            )
         for name in self.extracted:
             if name != STAGE1:
                 self._check_settings(self.registry.features[name], "latents")
@@ -163,6 +171,11 @@ class Run:
             for name, wanted in asked.items()
         }
         return {name: found for name, found in subjects.items() if found}
+
+    @cached_property
+    def pictured(self) -> list[str]:
+        """Systems of this run that draw what single regions stand for."""
+        return [name for name in self.config["brain"]["systems"] if name in self.systems]
 
     @cached_property
     def regions(self) -> list[Region]:

@@ -14,7 +14,7 @@ from typing import Any
 from nsdrecon import layout, provenance
 from nsdrecon.errors import InputError, listing
 from nsdrecon.regions import volumes
-from nsdrecon.run import Run
+from nsdrecon.run import WITH_REGIONS, Run
 from nsdrecon.systems import SCORING, STAGE1
 from nsdrecon.transfer.catalogue import FILES
 from nsdrecon.transfer.guards import require_https
@@ -184,7 +184,7 @@ class DataFiles:
     def _of(self, subject: str) -> list[str]:
         images = [self.train_images(subject)] if self.images_by_ranges else []
         brain = self.run.brain
-        analysed = [*brain.get("regions", []), *brain.get("correlation", [])]
+        analysed = {s for name in WITH_REGIONS for s in brain.get(name, [])}
         regions = self.region_volumes(subject).values() if subject in analysed else []
         maps = [self.mask(subject), self.ncsnr(subject), *regions]
         return [*dict.fromkeys(maps), *images, *self.of_sessions(subject)]

@@ -3,6 +3,7 @@
 * ``features``: training latents of a feature space as products of images
 * ``maps``: importance, encoding accuracy and noise ceiling of every voxel, as NIfTI volumes
 * ``region_decoding``: feature spaces decoded from each region alone, and without it
+* ``patterns``: synthetic responses in which one region alone is active
 * ``encoding``: responses of voxels predicted from features of a picture
 * ``correlation``: responses that reconstructions predict, against the measured ones
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from nsdrecon.brain.region_decoding import ALL, ALONE, WITHOUT
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, evenly, figure_file
+from nsdrecon.store import open_h5, read_array
 
 _SLICES = 7
 _OUTSIDE = "#eceef1"
 _BEST = 99  # percentile of the voxels at the end of the colours
+_PICTURES = 7  # in a row
 _SHOWN = {ALONE: "this region alone", WITHOUT: "all but this region"}
 
 
@@ -179,4 +181,45 @@ def correlation_figure(
         "bootstrap intervals. Ticks: the same system's pictures of other images. The seen image is "
         "no reconstruction, and no upper limit: reconstructions are made from these very responses "
         "and share their noise."
+    )
+
+
+def pictures_figure(
+    patterns: str | Path, pictures: Mapping[str, str | Path], output: str | Path
+) -> str:
+    """What each system draws for each region that is active alone.
+
+    Parameters
+    ----------
+    patterns
+        File of `nsdrecon.brain.patterns.write_patterns`.
+    pictures
+        Title of each system to its reconstructions of the patterns; the first sample is shown.
+    output
+        Image file.
+
+    Returns
+    -------
+    The caption.
+    """
+    with open_h5(patterns) as file:
+        names = [str(name) for name in file.attrs["regions"]]
+        about = {key: str(file.attrs[key]) for key in ("pattern", "subject")}
+    numbers = np.arange(len(names))
+    n_rows = -(-len(names) // _PICTURES)
+    with figure_file(output, (1.2 * _PICTURES, 1.4 * n_rows * len(pictures) + 0.4)) as figure:
+        parts = np.atleast_1d(figure.subfigures(len(pictures), 1))
+        for part, (title, path) in zip(parts, pictures.items(), strict=True):
+            part.suptitle(title, x=0.02, ha="left", fontsize=9, fontweight="bold")
+            panels = part.subplots(n_rows, _PICTURES, squeeze=False).flat
+            for panel in panels:
+                panel.set_axis_off()
+            images = read_array(path, "images", numbers)[:, 0]
+            for panel, name, image in zip(part.axes, names, images, strict=False):
+                panel.imshow(image)
+                panel.set_title(name, fontsize=8, fontweight="normal")
+    return (
+        f"{about['subject']}: what is reconstructed if one region alone is active (pattern "
+        f"{about['pattern']}, scaled to the length of a typical response). No image was seen: "
+        "these pictures show what the decoder takes the region to stand for, not a percept."
     )
