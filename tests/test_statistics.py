@@ -142,6 +142,8 @@ def test_limits_are_finite_where_all_draws_lie_on_one_side(seed):
 def test_values_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"found shape \(3, 2\); expected \(subjects, images, col"):
         bootstrap_mean(np.zeros((3, 2)), **SETTINGS)
+    with pytest.raises(InputError, match="found a column without a value"):
+        bootstrap_mean(np.full((1, 3, 1), np.nan), **SETTINGS)
 
 
 def test_p_value_equals_the_count_of_all_sign_patterns():
@@ -302,10 +304,11 @@ def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
     assert row(table, subject="pooled", metric="PixCorr")["n_subjects"] == 2
 
 
-def test_contrasts_are_in_the_order_of_the_metrics():
+def test_rows_are_in_the_order_of_the_metrics():
     tables = [scores(system, Above=1.0, SSIM=0.5) for system in ("a", "b")]
     found = contrasts_table(tables, [Contrast("a - b", "a", "b")], **SETTINGS)
     assert found["metric"].tolist() == ["PixCorr", "Above", "SSIM"]
+    assert metrics_table(tables, **SETTINGS)["metric"].unique().tolist() == found["metric"].tolist()
 
 
 def test_without_a_contrast_the_table_is_empty():
