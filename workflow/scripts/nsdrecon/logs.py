@@ -44,7 +44,7 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
     for handler in handlers:
         root.addHandler(handler)
     logging.captureWarnings(True)
-    for library in ("botocore", "urllib3", "httpx", "PIL", "matplotlib", "nibabel"):
+    for library in ("botocore", "fontTools", "httpx", "matplotlib", "nibabel", "PIL", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     log = logging.getLogger(f"nsdrecon.{name}")
     start = time.perf_counter()
