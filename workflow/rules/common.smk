@@ -5,8 +5,7 @@
 # since Snakemake itself runs in a job twice; bench_sizes fails where a peak is above what its rule
 # asks for; bench_evaluation_job does so for evaluation, and `make rehearsal` for all rules, with models
 # and volumes at their true sizes and few images. Where a figure is the rehearsal's alone, its rule says
-# so. Of rules with a GPU that were not measured, host memory is that of the models' files in float32
-# (CLIP 1.7 GB, Stable Diffusion 4.3, Versatile Diffusion 12.3), about twice, with 3 GB for CUDA.
+# so: it ran on a CPU, where no CUDA takes memory.
 #
 # Limits of rules with a GPU are for cards ten times slower than the one in nsdrecon/graph/rates.py and
 # two shards a subject, so that a job works longer than it takes to load its model.

@@ -19,7 +19,8 @@ rule vdvae_images:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(8000),
+        # Rehearsal: 1.3 GB on a CPU; half as much again, and 4 GB for CUDA.
+        mem_mb=scaled(6000),
         runtime=scaled(20),
         gpu=1,
     params:

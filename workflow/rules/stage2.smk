@@ -21,7 +21,8 @@ rule diffusion_images:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(16000),
+        # Rehearsal: 12.5 GB on a CPU, Versatile Diffusion; half as much again, and 4 GB for CUDA.
+        mem_mb=scaled(23000),
         runtime=scaled(60 * config["stage2"]["samples"]),
         gpu=1,
     params:
@@ -93,7 +94,8 @@ rule samples:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(16000),
+        # Rehearsal: 1.9 GB on a CPU; half as much again, and 4 GB for CUDA.
+        mem_mb=scaled(7000),
         runtime=scaled(60),
         gpu=1,
     params:
