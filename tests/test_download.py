@@ -95,6 +95,7 @@ def assert_same(one, other, names=RESULTS):
             continue
         with h5py.File(one / name) as a, h5py.File(other / name) as b:
             assert set(a) == set(b), name
+            assert a.attrs.get("n_stimuli") == b.attrs.get("n_stimuli"), name
             for key in a:
                 np.testing.assert_array_equal(a[key][()], b[key][()], err_msg=f"{name}:{key}")
 

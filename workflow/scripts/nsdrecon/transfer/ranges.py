@@ -242,7 +242,7 @@ def download_stimuli_by_ranges(
         return conclude(path)
     origin = _read_layout(remote, nsd_id)
     identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
-    create = partial(_create, nsd_id=nsd_id, shape=origin.shape[1:], remote=remote, target=path)
+    create = partial(_create, nsd_id=nsd_id, shape=origin.shape, remote=remote, target=path)
     with PartialFile(path, identity, create) as file:
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
@@ -290,7 +290,10 @@ def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
 def _create(
     path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: RemoteObject, target: Path
 ) -> None:
-    """A file with room for the images at its end, allocated but not written, to be ``target``."""
+    """A file with room for the images at its end, allocated but not written, to be ``target``.
+
+    ``shape`` is that of all stimuli.
+    """
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -298,8 +301,9 @@ def _create(
     with h5py.File(path, "w", locking=False) as file:
         file.attrs["source"] = remote.label
         file.attrs["etag"] = remote.etag
+        file.attrs["n_stimuli"] = shape[0]
         file[store.ID] = nsd_id
-        space = h5py.h5s.create_simple((len(nsd_id), *shape))
+        space = h5py.h5s.create_simple((len(nsd_id), *shape[1:]))
         h5py.h5d.create(file.id, IMAGES.encode(), h5py.h5t.NATIVE_UINT8, space, plan)
         checked_files.describe(file, target)
 
