@@ -124,6 +124,7 @@ def extended(tiny, tmp_path_factory):
 def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
     _, jobs = extended
     tables = {"metrics", "metrics_figure", "reconstructions_figure", "regression_figure"}
+    tables |= {"extremes_figure", "gallery", "gallery_pictures"}
     about = {"dag", "manifest", "usage", "report"}
     own = {"model_check", "features", "latents", "weights", "predictions"}
     own |= {"diffusion_images", "reconstructions", "evaluation", "maps", "regions"}
