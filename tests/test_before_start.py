@@ -115,5 +115,6 @@ def test_what_killed_jobs_left_of_a_file_is_removed_and_nothing_else(folder):
     others = [".partial-weights.h5", f"{partial.name}.record.tsv", "weights.h5"]
     for name in others:
         (folder / "a" / name).touch()
+    assert remove_leftovers(["a/weights.h5"], untouched_s=600) == []
     assert remove_leftovers(["a/weights.h5", "b/none.h5"]) == [partial.relative_to(folder)]
     assert {path.name for path in (folder / "a").iterdir()} == set(others)

@@ -18,9 +18,10 @@ if workflow.is_main_process and "doctor" not in sys.argv:
 
 onstart:
     with plainly(CONFIGURATION_FILES):
-        # Snakemake has locked these: no other run is writing them.
         made = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
         require_terms_for(made, DATA)
-        require_slurm(made and slurm_facts(workflow))
-        for leftover in remove_leftovers(made):
+        cluster = slurm_facts(workflow)
+        require_slurm(made and cluster)
+        # Jobs on a cluster outlive a killed Snakemake, but no partition lets one go on for a day.
+        for leftover in remove_leftovers(made, untouched_s=86_400 if cluster else 0):
             logger.info(f"Removed {leftover}, which a killed job left.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,19 +37,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def remove_leftovers(paths: Iterable[str | Path]) -> list[Path]:
+def remove_leftovers(paths: Iterable[str | Path], untouched_s: float = 0) -> list[Path]:
     """Remove what killed jobs left of files, and say what that was.
 
     Parameters
     ----------
     paths
-        The files. No other process may be writing them.
+        The files.
+    untouched_s
+        Seconds for which nobody must have written to what is removed: the job of a Snakemake that
+        was killed goes on where it runs, such as on a node of a cluster.
     """
     removed = []
+    latest = time.time() - untouched_s
     for path in map(Path, paths):
         pattern = re.compile(f"{re.escape(_PREFIX)}{_DRAWN}-{re.escape(path.name)}")
         for other in path.parent.glob(f"{_PREFIX}*") if path.parent.is_dir() else ():
-            if pattern.fullmatch(other.name):
+            if pattern.fullmatch(other.name) and other.stat().st_mtime <= latest:
                 other.unlink()
                 removed.append(other)
     return removed
