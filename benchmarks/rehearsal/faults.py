@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from nsdrecon import layout
 
 # A run that has not stopped by then counts as one that would spend hours.
 MOST_SECONDS = 1800
+# What stopped a job, in its log and on the console; the doctor has a row in its table instead.
+ERROR = re.compile(r"ERROR .*: stopped after [\d.]+ s: (.*)|^(.* fail .*)$", flags=re.M)
 SESSION = f"results/nsd/{SUBJECT}/betas/sessions/01.h5"
 MISSING = layout.betas_key(SUBJECT, 2, extension="hdf5")
 
@@ -154,7 +157,7 @@ FAULTS = (
     Fault(
         "the mask of another subject",
         SESSION,
-        ("betas_session01.hdf5", "expected (82, 106, 84) as in"),
+        ("betas_session01.hdf5", "expected int16 of shape (750, 84, 106, 82) as by mask"),
         instead=exchange_mask,
     ),
 )
@@ -174,9 +177,7 @@ def failures(models: Path, nsd: Path, folder: Path, machine: Machine) -> Iterato
             run = snakemake(place / "project", config, machine, fault.target)
             text = run.stdout.read()
         seconds = time.monotonic() - start
-        # The doctor has a row in its table in place of an error.
-        errors = [line for line in text.splitlines() if "InputError: " in line or " fail " in line]
-        errors = list(dict.fromkeys(errors))
+        errors = list(dict.fromkeys("".join(found) for found in ERROR.findall(text)))
         print(f"{fault.name} ({seconds:.0f} s):", *errors, sep="\n    ", flush=True)
         clear = len(errors) == 1 and all(words in " ".join(text.split()) for words in fault.said)
         if run.wait() == 0 or not clear or seconds > MOST_SECONDS:
