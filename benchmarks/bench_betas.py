@@ -107,7 +107,7 @@ def _extract(folder: Path, ending: str, n_trials: int) -> dict:
     import h5py
     import pandas as pd
 
-    from nsdrecon.data.betas import extract_session
+    from nsdrecon.data.session_files import extract_session
 
     trials = pd.DataFrame({"session": 1, "trial": range(n_trials), "nsd_id": range(n_trials)})
     raw = folder / f"betas_session01.{ending}"

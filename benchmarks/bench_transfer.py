@@ -39,7 +39,7 @@ from botocore.config import Config
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tools")]
 
-from nsdrecon.data.betas import store_session  # noqa: E402
+from nsdrecon.data.session_files import store_session  # noqa: E402
 from nsdrecon.data.volumes import read_mask  # noqa: E402
 from nsdrecon.layout import VOXELS  # noqa: E402
 from nsdrecon.logs import peak_memory_mb  # noqa: E402

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nsdrecon import before_start
+from nsdrecon.datasets import data_files
 from nsdrecon.errors import InputError
-from nsdrecon.sources import DataFiles, ModelFiles
+from nsdrecon.sources import ModelFiles
 from nsdrecon.whole_files import remove_leftovers, whole_file
 from settings_in_process import looked_at
 
@@ -22,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 def files(overlay):
     run = looked_at(overlay)
-    return DataFiles(run), ModelFiles(run)
+    return data_files(run), ModelFiles(run)
 
 
 def make(data, *without):

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsdrecon.data import betas as betas_module
-from nsdrecon.data.betas import average_repeats, extract_session
+from nsdrecon.data import noise_ceiling
+from nsdrecon.data.betas import average_repeats
 from nsdrecon.data.nsd import trial_table
+from nsdrecon.data.session_files import extract_session
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
 from nsdrecon.store import read_array, read_ids
@@ -249,7 +251,8 @@ def reliable(experiment):
 
 @pytest.mark.parametrize("session_zscore", [False, True])
 def test_voxels_with_a_low_ncsnr_are_left_out(reliable, session_zscore, monkeypatch):
-    monkeypatch.setattr(betas_module, "_BLOCK_VOXELS", 7)
+    for module in (betas_module, noise_ceiling):
+        monkeypatch.setattr(module, "_BLOCK_VOXELS", 7)
     expected = plain_ncsnr(reliable)
     threshold = np.sort(expected)[len(expected) // 2]
     assert 0.1 < threshold < expected.max()

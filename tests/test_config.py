@@ -34,7 +34,7 @@ FAULTS = [
     Fault({"stage2": None}, r"stage2: found nothing \(null\); expected a section of settings"),
     Fault({"shards": 0}, "shards: found 0; expected a whole number of 1 or more"),
     Fault({"subjects": ["subj01"]}, r"subjects\[0\]: found 'subj01'; .* Did you mean 1\?"),
-    Fault({"subjects": [9]}, "found 9; expected a whole number from 1 to 8"),
+    Fault({"subjects": [9]}, "subjects: found 9; expected subjects of NSD, 1 to 8"),
     Fault({"subjects": [1, 1]}, r"found \[1, 1\]; expected a list of different whole numbers"),
     Fault({"systems": ["sd-plms"]}, "found 'sd-plms'; .* Did you mean sd-ddpm?"),
     Fault({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),

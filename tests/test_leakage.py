@@ -4,9 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 
 from job_graph import Job, ancestors, planned_jobs
 from nsdrecon.systems import registry
+from own_files import OwnFiles
 from workflow_runs import copy_project
 
 # Made from test images or about to be: the only files through which they could leak. Captions are
@@ -50,6 +52,18 @@ def unlabelled(jobs: list[Job]) -> set[str]:
         if rescaled and RESCALED not in titles[system]:
             found.add(system)
     return found
+
+
+def test_no_reconstruction_from_files_of_a_user_descends_from_test_stimuli(project):
+    section = OwnFiles(project / "own").write()
+    overlay = {"subjects": [1], "dataset": {"kind": "prepared"}, "prepared": section}
+    overlay["brain"] = {"regions": [], "correlation": []}
+    (project / "own.yaml").write_text(yaml.safe_dump(overlay))
+    jobs = planned_jobs(project, ["config/demo.yaml", "own.yaml"])
+    assert {"read_session", "read_test_pictures", "read_captions"} <= {job.rule for job in jobs}
+    made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
+    assert len(made) > 10
+    assert leaks(jobs) == {}
 
 
 @pytest.mark.parametrize("configfiles", [[], ["config/demo.yaml"]], ids=["full", "demo"])

@@ -72,10 +72,10 @@ CHANGES = [
         edits={"workflow/scripts/train_stimuli.py": CODE},
     ),
     Change(
-        "a library module that two rules use (`betas.py`)",
+        "a library module that two rules use (`session_files.py`)",
         "`session_betas`, `average_betas`",
         rules("session_betas", "average_betas"),
-        edits={f"{LIBRARY}/data/betas.py": CODE},
+        edits={f"{LIBRARY}/data/session_files.py": CODE},
     ),
     Change(
         "a library module of stage 2 (`diffusion/backbone.py`)",

@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from job_graph import planned_jobs
+from nsdrecon.datasets import data_files
 from nsdrecon.errors import InputError
 from nsdrecon.run import Run
 from nsdrecon.settings import complete_settings, read_schema
-from nsdrecon.sources import DataFiles, ModelFiles, folder_files, planned_models, records
+from nsdrecon.sources import ModelFiles, folder_files, planned_models, records
 from nsdrecon.systems import registry
 from workflow_runs import ROOT, copy_project, snakemake
 
@@ -108,23 +109,23 @@ def full_run(**nsd) -> Run:
 
 
 def test_volumes_travel_whole_and_are_removed_or_just_their_voxels():
-    ranges = DataFiles(full_run())
+    ranges = data_files(full_run())
     assert ranges.of_sessions("subj01")[0] == "results/subj01/betas/sessions/01.h5"
     assert ranges.temporary == []
     assert ranges.downloads_in_detail()["ranges"]["results/subj07/betas/sessions/37.h5"] == (
         ranges.mask("subj07")
     )
-    whole = DataFiles(full_run(volumes="whole", format="nii.gz"))
+    whole = data_files(full_run(volumes="whole", format="nii.gz"))
     assert len(whole.temporary) == 4 * 37
     assert all(path.endswith(".nii.gz") for path in whole.temporary)
     kept, stored = whole.downloads_in_detail()["voxels"][whole.volumes("subj01")[0]]
     assert (kept, stored) == ("results/subj01/betas/sessions/01.h5", 15724 * 750 * 2)
-    assert DataFiles(full_run(volumes="whole", keep_raw=True)).temporary == []
+    assert data_files(full_run(volumes="whole", keep_raw=True)).temporary == []
 
 
 def test_a_copy_that_is_there_downloads_models_alone():
     run = full_run(source="local", root="/data/nsd", captions="mine.npy")
-    data = DataFiles(run)
+    data = data_files(run)
     assert data.own_captions == ["mine.npy"]
     assert data.downloads_in_detail()["files"] == {}
     assert all(path.startswith("resources/models/") for path in records(ModelFiles(run), data))
@@ -135,9 +136,9 @@ def test_a_copy_that_is_there_downloads_models_alone():
 
 def test_settings_that_contradict_each_other_are_named():
     with pytest.raises(InputError, match=r"nsd\.volumes: found ranges, with nsd\.format: nii\.gz"):
-        DataFiles(full_run(format="nii.gz"))
+        data_files(full_run(format="nii.gz"))
     with pytest.raises(InputError, match="http"):
-        DataFiles(full_run(s3={"endpoint": "ftp://somewhere"}))
+        data_files(full_run(s3={"endpoint": "ftp://somewhere"}))
     run = full_run()
     run.config["downloads"]["mirrors"]["vdvea"] = ["https://somewhere"]
     with pytest.raises(InputError, match=r"downloads.mirrors: found vdvea"):

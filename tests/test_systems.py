@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import yaml
 
+from nsdrecon.datasets import data_files
 from nsdrecon.diffusion import settings as sampler_settings
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import source
@@ -196,5 +197,6 @@ def test_titles_say_what_was_rescaled_by_the_test_set():
 def test_sessions_are_those_that_each_subject_has():
     found = run(subjects=[1, 4])
     assert found.subjects == ["subj01", "subj04"]
-    assert {name: len(of) for name, of in found.sessions.items()} == {"subj01": 37, "subj04": 30}
+    sessions = data_files(found).sessions
+    assert {name: len(of) for name, of in sessions.items()} == {"subj01": 37, "subj04": 30}
     assert found.shards[0] == "1-of-2"

@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 from snakemake.utils import update_config
 
+from nsdrecon.datasets import data_files
 from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.run import Run
 from nsdrecon.settings import complete_settings, read_schema, with_workflow_folder
-from nsdrecon.sources import DataFiles, ModelFiles
+from nsdrecon.sources import ModelFiles
 from nsdrecon.systems import Registry, registry
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdsim.config import SimulationConfig
@@ -44,7 +45,7 @@ def looked_at(*overlays: str | Mapping[str, Any], rows: Registry = REGISTRY) -> 
     """The run of a configuration, after everything that its rules look at when they are read."""
     settings = settings_of(*overlays, rows=rows)
     run = Run(settings, rows)
-    data, models = DataFiles(run), ModelFiles(run)
+    data, models = data_files(run), ModelFiles(run)
     data.needed(), data.downloads_in_detail(), models.downloads()
     architecture = {k: v for k, v in settings["models"]["vdvae"].items() if k != "checkpoint"}
     VDVAEConfig(**architecture).n_latent_layers(settings["latents"]["vdvae_layers"])

@@ -1,37 +1,16 @@
-# From raw session volumes to the mean response of each image.
-
-
-rule trials:
-    """Which image was shown in each trial of the used sessions, and its split."""
-    input:
-        design=DATA.design,
-    output:
-        "<results>/{subject}/trials.tsv",
-    log:
-        "<logs>/trials/{subject}.log",
-    localrule: True
-    conda:
-        "../envs/nsdrecon.yaml"
-    params:
-        code=code("trials"),
-        # Looked at before hours are spent; a trial table is the same with and without.
-        repeats=untracked(RUN.max_repeats if RUN.repeats else None),
-        sessions=lambda wildcards: SESSIONS[wildcards.subject],
-        source=DATA.source,
-    script:
-        "../scripts/trials.py"
+# From the sessions' responses to the mean response of each image.
 
 
 rule average_betas:
     """Mean response of each image over its repeats, for both splits."""
     input:
+        unpack(design),
         sessions=lambda wildcards: expand(
             "<results>/{subject}/betas/sessions/{session}.h5",
             subject=wildcards.subject,
             session=sessions(wildcards),
         ),
         trials="<results>/{subject}/trials.tsv",
-        design=DATA.design,
     output:
         train="<results>/{subject}/betas/train.h5",
         test="<results>/{subject}/betas/test.h5",

@@ -10,7 +10,7 @@ rule maps:
     input:
         gram="<results>/{subject}/weights/gram.h5",
         betas="<results>/{subject}/betas/train.h5",
-        ncsnr=DATA.ncsnr("{subject}"),
+        ncsnr=lambda wildcards: DATA.ncsnr(wildcards.subject),
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
         weights=expand("<results>/{{subject}}/weights/{feature}.h5", feature=FEATURES),
     output:
@@ -53,7 +53,7 @@ rule regions:
         gram="<results>/{subject}/weights/gram.h5",
         betas="<results>/{subject}/betas/train.h5",
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
-        volumes=list(DATA.region_volumes("{subject}").values()),
+        volumes=lambda wildcards: list(DATA.region_volumes(wildcards.subject).values()),
     output:
         table="<results>/{subject}/regions.tsv",
         figure=shown(
@@ -81,8 +81,8 @@ rule regions:
         how=untracked(settings("device", "regression.block")),
         source=DATA.source,
         features=FEATURES,
-        regions=[astuple(region) for region in RUN.regions],
-        volumes=volumes(RUN.regions),
+        regions=[astuple(region) for region in DATA.regions],
+        volumes=volumes(DATA.regions),
     script:
         "../scripts/regions.py"
 
@@ -119,7 +119,7 @@ rule correlation:
         encoding="<results>/{subject}/encoding.h5",
         latents=f"<results>/{{subject}}/latents/{CHOOSER}/train.h5",
         betas="<results>/{subject}/betas/test.h5",
-        volumes=list(DATA.region_volumes("{subject}").values()),
+        volumes=lambda wildcards: list(DATA.region_volumes(wildcards.subject).values()),
         pictures=[
             "<results>/stimuli/test.h5",
             "<results>/{subject}/reconstructions/mean-image.h5",
@@ -158,10 +158,10 @@ rule correlation:
         floors={name: f"shuffled-{name}" for name in SYSTEMS},
         folder=lambda wildcards: model_folder(CHOOSER),
         pictures=["seen", "mean-image", *SYSTEMS],
-        regions=[astuple(region) for region in RUN.regions],
+        regions=[astuple(region) for region in DATA.regions],
         settings={name: config["latents"][name] for name in REGISTRY.features[CHOOSER].settings},
         titles={**RUN.titles, "mean-image": RUN.floor_titles["mean-image"]},
-        volumes=volumes(RUN.regions),
+        volumes=volumes(DATA.regions),
     script:
         "../scripts/correlation.py"
 
@@ -171,7 +171,7 @@ rule patterns:
     input:
         gram="<results>/{subject}/weights/gram.h5",
         betas="<results>/{subject}/betas/train.h5",
-        volumes=list(DATA.region_volumes("{subject}").values()),
+        volumes=lambda wildcards: list(DATA.region_volumes(wildcards.subject).values()),
     output:
         "<results>/{subject}-regions/betas/test.h5",
     log:
@@ -187,8 +187,8 @@ rule patterns:
         code=code("patterns"),
         cfg=settings("brain.pattern"),
         source=DATA.source,
-        regions=[astuple(region) for region in RUN.regions],
-        volumes=volumes(RUN.regions),
+        regions=[astuple(region) for region in DATA.regions],
+        volumes=volumes(DATA.regions),
     script:
         "../scripts/patterns.py"
 

@@ -143,8 +143,8 @@ def seen_split(wildcards):
 
 
 def seen_captions(wildcards):
-    """Captions and the table of all stimuli, where the encoder of a feature space reads them."""
-    return [DATA.captions, DATA.stimulus_table] if feature(wildcards).kind == "text" else []
+    """Captions and the table of all stimuli, if any, where the encoder of a feature space reads them."""
+    return DATA.caption_files if feature(wildcards).kind == "text" else []
 
 
 def model_folder(feature):
@@ -171,6 +171,11 @@ def sampling(wildcards):
 def own_settings(wildcards):
     """Settings that this backbone alone has."""
     return {name: config["stage2"][name] for name in REGISTRY.backbone(wildcards.system).settings}
+
+
+def design(wildcards):
+    """What trials are compared with, where one file has the design of all subjects; to be unpacked."""
+    return {"design": DATA.design} if DATA.design else {}
 
 
 def categories(wildcards):

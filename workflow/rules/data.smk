@@ -51,7 +51,8 @@ rule doctor:
         "../envs/nsdrecon.yaml"
     params:
         code=code("doctor"),
-        cfg=settings("device", "downloads.mirrors", "nsd.s3", "nsd.source", "nsd.terms_accepted"),
+        cfg=settings("device", "downloads.mirrors", "nsd.s3", "nsd.terms_accepted"),
+        downloads=DATA.downloads,
         config=config,
         needs=lambda wildcards: DATA.downloads_in_detail(),
         local=lambda wildcards: DATA.needed() if DATA.local else {},

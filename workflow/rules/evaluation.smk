@@ -7,7 +7,7 @@ TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
 TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
-REPEATS = list(range(1, RUN.max_repeats + 1))
+REPEATS = list(range(1, DATA.max_repeats + 1))
 
 
 rule floors:
@@ -199,7 +199,7 @@ rule repeats_betas:
         runtime=scaled(10),
     params:
         code=code("repeats_betas"),
-        of=RUN.max_repeats,
+        of=DATA.max_repeats,
     script:
         "../scripts/repeats_betas.py"
 

@@ -358,6 +358,7 @@ rule report:
         config=config,
         command=untracked(COMMAND),
         defaults=default_values(SCHEMA),
+        described=DATA.described,
         subjects=SUBJECTS,
         weights=[f"{subject}, {feature}" for subject in SUBJECTS for feature in FEATURES],
         metrics=METRICS,

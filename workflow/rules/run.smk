@@ -4,11 +4,10 @@ from nsdrecon.metrics import source_files
 import os
 
 from nsdrecon.doctor.profile import slurm_facts
+from nsdrecon.datasets import data_files
+from nsdrecon.datasets.nsd import COCO_ANNOTATIONS, COCO_CAPTIONS
 from nsdrecon.run import FLOORS, Run
 from nsdrecon.sources import (
-    COCO_ANNOTATIONS,
-    COCO_CAPTIONS,
-    DataFiles,
     ModelFiles,
     folder_files,
     planned_models,
@@ -25,10 +24,10 @@ pathvars:
 
 
 RUN = Run(config, REGISTRY, results=workflow.pathvars.apply("<results>"))
-DATA = DataFiles(RUN)
+DATA = data_files(RUN)
 MODELS = ModelFiles(RUN)
 SUBJECTS = RUN.subjects
-SESSIONS = RUN.sessions
+SESSIONS = DATA.sessions
 SYSTEMS = RUN.systems
 ORACLES = RUN.oracles
 FEATURES = RUN.features

@@ -5,8 +5,8 @@ from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.whole_files import remove_leftovers
 from snakemake.logging import logger
 
-# The doctor makes a table of everything that is missing. (Snakemake does not know its targets yet.)
-if workflow.is_main_process and "doctor" not in sys.argv:
+# These make a table of everything that is missing. (Snakemake does not know its targets yet.)
+if workflow.is_main_process and not {"doctor", "validate"} & set(sys.argv):
     require_files(DATA, MODELS)
     if DATA.simulated:
         from nsdsim.config import SimulationConfig

@@ -7,7 +7,8 @@ from nsdrecon.job import job
 with job(snakemake):
     cfg, subject = snakemake.params.cfg, snakemake.wildcards.subject
     trials = read_trials(snakemake.input.trials)
-    require_design(trials, read_design(snakemake.input.design), subject)
+    if design := snakemake.input.get("design"):
+        require_design(trials, read_design(design), subject)
     average_repeats(
         dict(zip(snakemake.params.sessions, snakemake.input.sessions, strict=True)),
         trials,

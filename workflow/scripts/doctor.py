@@ -24,9 +24,9 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     params = snakemake.params
     cfg, needs, planned, rows = params.cfg, Needs(**params.needs), [], []
-    if cfg["nsd.source"] == "s3":
+    if params.downloads:
         rows += examined("NSD's bucket", checks.bucket, cfg, needs, planned)
-    if cfg["nsd.source"] == "local":
+    if params.local:
         rows += examined("local copy", sources.local_files, needs.root, params.local)
     mirrors = cfg["downloads.mirrors"]
     rows += examined("sources of models", checks.models, params.models, mirrors, planned)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nsdrecon.data.betas import store_session
 from nsdrecon.data.nsd import read_design, trial_table
 from nsdrecon.data.remote_sessions import read_remote_session
+from nsdrecon.data.session_files import store_session
 from nsdrecon.data.volumes import read_mask
 from nsdrecon.job import job
 from nsdrecon.transfer.chunks import WORKERS

@@ -13,10 +13,11 @@ with job(snakemake):
     device = choose_device(how["device"], snakemake.threads)
     nsd_id = shard_ids(read_ids(files.images), *params.part)
     if params.kind == "text":
-        captions, table = files.captions
-        stimuli = read_stimulus_table(table)
-        require_same_shared(nsd_id, params.split == "test", stimuli, table)
-        seen = captions_of(captions, nsd_id, len(stimuli))
+        captions, *table = files.captions
+        stimuli = read_stimulus_table(table[0]) if table else None
+        if stimuli is not None:
+            require_same_shared(nsd_id, params.split == "test", stimuli, table[0])
+        seen = captions_of(captions, nsd_id, None if stimuli is None else len(stimuli))
     else:
         seen = read_array(files.images, "images", nsd_id)
     features = implementation(params.encoder)(

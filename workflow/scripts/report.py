@@ -43,7 +43,7 @@ with job(snakemake) as log:
         Section("Brain", [sections.figure(path) for path in files.brain]),
         Section("Cost", sections.resources(read_table(files.usage), totals)),
         sections.workflow(files.rulegraph, files.job_graph, files.filegraph, LEGEND),
-        sections.methods(config),
+        sections.methods(config, **params.described),
         sections.settings(config, params.defaults),
     ]
     write_report(

@@ -1,7 +1,7 @@
 """Cut the voxels of the mask out of one session."""
 
-from nsdrecon.data.betas import extract_session
 from nsdrecon.data.nsd import read_design, trial_table
+from nsdrecon.data.session_files import extract_session
 from nsdrecon.job import job
 
 with job(snakemake):

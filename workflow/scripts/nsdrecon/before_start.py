@@ -12,10 +12,11 @@ from collections.abc import Collection, Set
 from itertools import chain
 from pathlib import Path
 
+from nsdrecon.datasets.files import DataFiles
 from nsdrecon.errors import InputError, listing
 from nsdrecon.metrics import check_published
 from nsdrecon.mistakes import PAGE
-from nsdrecon.sources import DataFiles, ModelFiles, is_downloaded
+from nsdrecon.sources import ModelFiles, is_downloaded
 from nsdrecon.systems import SCORING, STAGE1
 from nsdrecon.transfer.guards import require_terms
 
@@ -45,9 +46,11 @@ def require_files(data: DataFiles, models: ModelFiles) -> None:
     for row in models.run.networks:
         if not is_downloaded(row["weights"]):
             check_published(row["weights"], row["sha256"])
-    _require("nsd.captions", data.own_captions, "an array of captions")
-    for path in data.own_captions:
-        _require_captions(path, data.stimulus_table)
+    for setting, paths in data.own_files().items():
+        _require(setting, paths, "what this run reads of the data set")
+    if data.caption_table is not None:
+        for path in data.own_captions:
+            _require_captions(path, data.caption_table)
 
 
 def require_root(root: str) -> None:
@@ -116,7 +119,7 @@ def _setting(model: str) -> str:
 
 
 def _require(setting: str, paths: Collection[str], expected: str, remedy: str = _PATHS) -> None:
-    missing = [path for path in paths if not Path(path).is_file()]
+    missing = [path for path in paths if not Path(path).exists()]
     if missing:
         raise InputError(
             setting, found=f"no file {listing(missing)}", expected=expected, remedy=remedy

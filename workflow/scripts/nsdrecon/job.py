@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from nsdrecon import provenance
@@ -16,7 +17,7 @@ _PACKAGES = ("diffusers", "numpy", "scikit-learn", "scipy", "torch", "transforme
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[logging.Logger]:
+def job(snakemake: Any, brought: Collection[str] = ()) -> Iterator[logging.Logger]:
     """The log of a job, for its time; before anything else, its inputs are compared.
 
     What the job writes says where its data come from and what it was made with
@@ -27,6 +28,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     snakemake
         What a script of a rule is given. Of its ``params``, ``source`` is where raw data come from,
         ``cfg`` the settings by dotted key, ``code`` the fingerprint of the code.
+    brought
+        Names of inputs that the user brought: they say nothing of themselves.
 
     Raises
     ------
@@ -35,7 +38,9 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     """
     params, run = snakemake.params, snakemake.config["run"]["name"]
     with job_log(snakemake.log[0], snakemake.rule) as log:
-        inputs = {path: read_provenance(path) for path in map(str, snakemake.input)}
+        own = set(chain.from_iterable(map(_paths, map(snakemake.input.get, brought))))
+        made = [path for path in map(str, snakemake.input) if path not in own]
+        inputs = {path: read_provenance(path) for path in made}
         said = {path: about for path, about in inputs.items() if about}
         about = provenance.common(said, run, params.get("source"), params.get("cfg", {}))
         about |= {
@@ -44,3 +49,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         }
         with provenance.written_in(run, about):
             yield log
+
+
+def _paths(named: Any) -> list[str]:
+    """The files of a named input, which is one path or a list of them."""
+    return [named] if isinstance(named, str) else list(map(str, named))

@@ -73,7 +73,9 @@ def _betas_folder(subject: str, version: str, space: str) -> str:
 
 
 def resolve_sessions(
-    wanted: int | Literal["all"] | Sequence[int], available: int, subject: int | str
+    wanted: int | Literal["all"] | Sequence[int],
+    available: int | Sequence[int],
+    subject: int | str,
 ) -> list[int]:
     """The 1-based sessions to use, in order.
 
@@ -85,7 +87,7 @@ def resolve_sessions(
         of subjects 3, 4, 6 and 8 too, who have 29 or 27 sessions before them; a list can say so.)
         ``"all"``: every session. A list: just these.
     available
-        How many sessions the subject has: ``SESSIONS[number]`` in NSD.
+        How many sessions the subject has, ``SESSIONS[number]`` in NSD; or which, in order.
     subject
         For the error message.
 
@@ -95,7 +97,7 @@ def resolve_sessions(
         If a listed session does not exist or is listed twice, or if no session is left.
     """
     source = f"sessions of subject {subject}"
-    existing = range(1, available + 1)
+    existing = range(1, available + 1) if isinstance(available, int) else available
     if wanted == "all":
         chosen = list(existing)
     elif isinstance(wanted, int) and not isinstance(wanted, bool):
@@ -108,7 +110,10 @@ def resolve_sessions(
         chosen = sorted(wanted)
         missing = [session for session in chosen if session not in existing]
         if missing:
-            raise InputError(source, found=listing(missing), expected=f"sessions 1 to {available}")
+            known = f"sessions 1 to {len(existing)}"
+            if list(existing) != list(range(1, len(existing) + 1)):
+                known = f"some of the sessions {listing(existing, 40)}"
+            raise InputError(source, found=listing(missing), expected=known)
         if len(set(chosen)) < len(chosen):
             raise InputError(source, found=listing(chosen, 40), expected="each session once")
     if not chosen:

@@ -1,4 +1,4 @@
-"""What a configuration asks for: subjects, sessions, systems, features, and their titles.
+"""What a configuration asks for: subjects, systems, features, and their titles.
 
 Imports nothing heavy: the workflow reads this module whenever it is parsed.
 """
@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from nsdrecon import layout
 from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
 from nsdrecon.metrics import as_params, configured_metrics
@@ -116,26 +115,6 @@ class Run:
         return [f"subj{number:02d}" for number in self.config["subjects"]]
 
     @cached_property
-    def sessions(self) -> dict[str, list[int]]:
-        """The 1-based sessions of each subject."""
-        wanted = self.config["nsd"]["sessions"]
-        available = map(self._available_sessions, self.config["subjects"])
-        pairs = zip(self.subjects, available, strict=True)
-        return {subject: layout.resolve_sessions(wanted, n, subject) for subject, n in pairs}
-
-    def _available_sessions(self, number: int) -> int:
-        if self.config["nsd"]["source"] != "simulated":
-            return layout.SESSIONS[number]
-        simulated = len(self.config["simulation"]["subjects"])
-        if number > simulated:
-            raise InputError(
-                "subjects",
-                found=number,
-                expected=f"a subject of the simulation, 1 to {simulated}",
-            )
-        return self.config["simulation"]["n_sessions"]
-
-    @cached_property
     def systems(self) -> list[str]:
         """The systems; the others start from the first stage's images, so that is always there."""
         return _distinct([STAGE1, *self.config["systems"]])
@@ -150,12 +129,6 @@ class Run:
     def repeats(self) -> list[str]:
         """Systems of this run that are scored against the number of repeats averaged."""
         return [name for name in self.config["evaluation"]["repeats"] if name in self.systems]
-
-    @cached_property
-    def max_repeats(self) -> int:
-        """How often an image is shown at most."""
-        simulated = self.config["nsd"]["source"] == "simulated"
-        return self.config["simulation"]["max_repeats"] if simulated else layout.REPEATS
 
     @cached_property
     def holdout(self) -> list[str]:

@@ -1,8 +1,8 @@
 """Betas: from the volumes of single sessions to one mean response an image.
 
-A session's voxels are stored as they are in NSD (int16, percent signal change x 300). Means over
-repeats are made block of voxels by block of voxels, so that memory grows neither with the number of
-sessions nor with the number of images.
+A session's voxels are stored as they are in its data set, in NSD as int16, percent signal change
+x 300. Means over repeats are made block of voxels by block of voxels, so that memory grows neither
+with the number of sessions nor with the number of images.
 
 Which voxels are used, and the mean and spread they are standardised by, come from training trials
 alone: whatever the test trials are, the training responses are the same.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -21,99 +20,19 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from nsdrecon.data.noise_ceiling import training_ncsnr
 from nsdrecon.data.nsd import SPLITS, split_ids
-from nsdrecon.data.volumes import Voxels, read_mask, read_session
+from nsdrecon.data.session_files import Session, read_block, trials_of
+from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError, listing
 from nsdrecon.logs import progress
 from nsdrecon.store import ID, create_h5, dataset, open_h5
 
 logger = logging.getLogger(__name__)
 
-UNITS_PER_PERCENT = 300  # stored int16 = percent signal change x 300 (NSD data manual)
-_STORED_UNITS = "percent signal change x 300"
 _ZSCORES = "z-score over the training trials of each session"
-_CHUNK_VOXELS = 64
 _BLOCK_VOXELS = 256  # 57 MB of float64 for 27,750 trials
 _CHUNK_ROWS = 2048
-
-
-def extract_session(
-    betas_path: str | Path,
-    mask_path: str | Path,
-    trials: pd.DataFrame,
-    subject: str,
-    session: int,
-    output: str | Path,
-) -> None:
-    """Cut the mask's voxels out of one session and store them with the images that were shown.
-
-    The output holds ``betas`` (n_trials, n_voxels) int16 as stored in NSD, ``nsd_id`` and ``trial``
-    (n_trials,), ``voxel`` (n_voxels, 3) and ``affine`` (4, 4). A row is a trial: ids repeat.
-
-    Parameters
-    ----------
-    betas_path
-        Betas of the session, ``.nii.gz`` or ``.hdf5``.
-    mask_path
-        Volume whose values above 0 mark the voxels.
-    trials
-        Trial table of the subject (`nsdrecon.data.nsd.trial_table`).
-    subject, session
-        Whose betas these are; the session is 1-based.
-    output
-        HDF5 file, written all or nothing.
-
-    Raises
-    ------
-    InputError
-        If a file is damaged, mask and betas differ in shape, or the session has another number of
-        trials than the table.
-    """
-    voxels = read_mask(mask_path)
-    betas = read_session(betas_path, voxels, n_trials=len(_trials_of(trials, session, betas_path)))
-    store_session(betas, voxels, trials, subject, session, output)
-
-
-def store_session(
-    betas: np.ndarray,
-    voxels: Voxels,
-    trials: pd.DataFrame,
-    subject: str,
-    session: int,
-    output: str | Path,
-) -> None:
-    """Store one session's betas as `extract_session` does.
-
-    Parameters
-    ----------
-    betas
-        Shape (n_trials, n_voxels), int16, as stored in NSD.
-    voxels
-        Where they are.
-    trials, subject, session, output
-        As for `extract_session`.
-
-    Raises
-    ------
-    InputError
-        If the session is not in the trial table.
-    """
-    rows = _trials_of(trials, session, output)
-    with create_h5(output) as file:
-        chunks = (len(rows), min(_CHUNK_VOXELS, len(voxels)))
-        file.create_dataset("betas", data=betas, chunks=chunks)
-        file.create_dataset(ID, data=rows["nsd_id"].to_numpy(dtype=np.int64))
-        file.create_dataset("trial", data=rows["trial"].to_numpy(dtype=np.int64))
-        voxels.write(file)
-        file.attrs.update(subject=subject, session=session, units=_STORED_UNITS)
-    logger.info(
-        "%s session %d: %d trials, %d voxels, range %.1f to %.1f %%",
-        subject,
-        session,
-        *betas.shape,
-        betas.min() / UNITS_PER_PERCENT,
-        betas.max() / UNITS_PER_PERCENT,
-    )
 
 
 def average_repeats(
@@ -131,9 +50,10 @@ def average_repeats(
     ``voxel`` and ``affine``; that of the test images also the single trials: ``trial_betas``
     (n_trials, n_voxels) float32, ``trial_nsd_id`` and ``trial`` (n_trials,).
 
-    Both splits have the same voxels. Left out are those that do not vary over the training trials
-    of some session (in NSD: volume edges that a session missed) and, on request, those with a low
-    ncsnr; how many is logged and stored. No test trial has a say in it.
+    Both splits have the same voxels. Left out are those that are not finite in some training trial
+    or do not vary over the training trials of some session (in NSD: volume edges that a session
+    missed) and, on request, those with a low ncsnr; how many is logged and stored. No test trial
+    has a say in it.
 
     Parameters
     ----------
@@ -151,16 +71,16 @@ def average_repeats(
         Brain-Diffuser). Test trials are standardised by the same two numbers.
     min_ncsnr
         Leave out voxels whose noise-ceiling signal-to-noise ratio is below this. It is computed
-        from the repeats of training images (`_training_ncsnr`), so it is not that of NSD's
-        ``ncsnr.nii.gz``, which test images are part of.
+        from the repeats of training images (`noise_ceiling.training_ncsnr`), so it is not that of
+        NSD's ``ncsnr.nii.gz``, which test images are part of.
 
     Raises
     ------
     InputError
         If a session's file is missing, damaged or does not fit the trial table or the other
         sessions, if a split has no image, an image is in both or a session has less than two
-        training trials, if no training image is repeated and ``min_ncsnr`` is given, or if no voxel
-        is left.
+        training trials, if no training image is repeated and ``min_ncsnr`` is given, if a voxel is
+        not finite in test trials alone, or if no voxel is left.
     """
     numbers = sorted(sessions)
     _require_trials(trials, numbers, subject)
@@ -169,9 +89,10 @@ def average_repeats(
         files = [stack.enter_context(open_h5(sessions[number])) for number in numbers]
         voxels = _common_voxels(files, numbers, trials, subject)
         opened = [
-            _Session(file, (trials.loc[trials["session"] == number, "split"] == "train").to_numpy())
+            Session(file, (trials.loc[trials["session"] == number, "split"] == "train").to_numpy())
             for file, number in zip(files, numbers, strict=True)
         ]
+        (units,) = {session.units for session in opened}
         excluded = _excluded_voxels(opened, trials, min_ncsnr, subject)
         kept = _voxels_left(excluded)
         counts = {f"excluded_{reason}": int(flags.sum()) for reason, flags in excluded.items()}
@@ -183,7 +104,7 @@ def average_repeats(
         attributes = {
             "subject": subject,
             "sessions": numbers,
-            "units": _ZSCORES if session_zscore else "percent signal change",
+            "units": _ZSCORES if session_zscore else units,
             "voxels_in_mask": len(voxels),
             **counts,
             **({} if min_ncsnr is None else {"min_ncsnr": min_ncsnr}),
@@ -197,7 +118,7 @@ def average_repeats(
         starts = range(0, len(kept), _BLOCK_VOXELS)
         for start in progress(starts, description=f"{subject} means over repeats", unit="block"):
             block = kept[start : start + _BLOCK_VOXELS]
-            betas = _read_block(opened, block, session_zscore)
+            betas = read_block(opened, block, session_zscore)
             for writer in writers:
                 writer.write(betas, start)
 
@@ -246,39 +167,8 @@ def _create_blocked(file: h5py.File, name: str, n_rows: int, n_voxels: int) -> h
     return file.create_dataset(name, (n_rows, n_voxels), dtype=np.float32, chunks=chunks)
 
 
-@dataclass(frozen=True)
-class _Session:
-    """An open file of `extract_session`, and which of its trials show training images."""
-
-    file: h5py.File
-    training: np.ndarray  # (n_trials,) bool
-
-
-def _read_block(sessions: Sequence[_Session], block: np.ndarray, zscore: bool) -> np.ndarray:
-    """Some voxels (ascending) in the trials of all sessions: (n_trials, n_block) float64.
-
-    In percent signal change, or as z-scores over the training trials of each session.
-    """
-    betas = np.empty((sum(len(session.training) for session in sessions), len(block)))
-    first, last = block[0], block[-1]
-    row = 0
-    for session in sessions:
-        stored = session.file["betas"][:, first : last + 1][:, block - first]
-        betas[row : row + len(stored)] = (
-            _zscored(stored, session.training) if zscore else stored / UNITS_PER_PERCENT
-        )
-        row += len(stored)
-    return betas
-
-
-def _zscored(stored: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """One session's betas with mean 0 and standard deviation 1 over its training trials."""
-    reference = stored[training]
-    return (stored - reference.mean(axis=0)) / reference.std(axis=0)
-
-
 def _excluded_voxels(
-    sessions: Sequence[_Session], trials: pd.DataFrame, min_ncsnr: float | None, subject: str
+    sessions: Sequence[Session], trials: pd.DataFrame, min_ncsnr: float | None, subject: str
 ) -> dict[str, np.ndarray]:
     """Why voxels are left out: reason to flags (n_voxels,); a voxel has one reason at most."""
     excluded = _silent_voxels(sessions)
@@ -286,7 +176,7 @@ def _excluded_voxels(
         voxels = _voxels_left(excluded)
         excluded["low_ncsnr"] = np.zeros_like(excluded["constant"])
         excluded["low_ncsnr"][voxels] = (
-            _training_ncsnr(sessions, trials, voxels, subject) < min_ncsnr
+            training_ncsnr(sessions, trials, voxels, subject) < min_ncsnr
         )
     return excluded
 
@@ -295,21 +185,24 @@ def _voxels_left(excluded: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.flatnonzero(~np.any(list(excluded.values()), axis=0))
 
 
-def _silent_voxels(sessions: Sequence[_Session]) -> dict[str, np.ndarray]:
-    """Voxels that do not vary, as in `_excluded_voxels`.
+def _silent_voxels(sessions: Sequence[Session]) -> dict[str, np.ndarray]:
+    """Voxels that do not vary or are not finite, as in `_excluded_voxels`.
 
-    Stored betas are integers, so they are finite; over the training trials of each session they
-    also vary for all that is left, so that z-scores are finite, those of test trials too.
+    What is left is finite and varies over the training trials of each session, so that z-scores are
+    finite, those of test trials too.
     """
-    lows = []
-    highs = []
+    lows, highs, unknown = [], [], []
     for session in sessions:
-        betas = session.file["betas"][()][session.training]
+        betas = session.file["betas"][()]
+        if betas.dtype.kind == "f":
+            unknown.append(_not_finite(betas, session))
+        betas = betas[session.training]
         lows.append(betas.min(axis=0))
         highs.append(betas.max(axis=0))
     lows, highs = np.array(lows), np.array(highs)
     still = lows == highs  # (n_sessions, n_voxels): no variation in a session
-    excluded = {
+    excluded = {"not_finite": np.any(unknown, axis=0)} if unknown else {}
+    excluded |= {
         "constant": lows.min(axis=0) == highs.max(axis=0),
         "zero_in_a_session": (still & (lows == 0)).any(axis=0),
         "constant_in_a_session": still.any(axis=0),
@@ -321,53 +214,19 @@ def _silent_voxels(sessions: Sequence[_Session]) -> dict[str, np.ndarray]:
     return excluded
 
 
-def _training_ncsnr(
-    sessions: Sequence[_Session], trials: pd.DataFrame, voxels: np.ndarray, subject: str
-) -> np.ndarray:
-    """Noise-ceiling signal-to-noise ratio of some voxels (ascending), from training trials alone.
-
-    With responses standardised over the training trials of each session, so that their total
-    variance is 1::
-
-        noise variance = mean over images of the variance (ddof 1) over the repeats of an image
-        ncsnr = sqrt(max(0, 1 - noise variance)) / sqrt(noise variance)
-
-    This is how NSD estimates it (Allen et al., 2022, Nature Neuroscience 25, 116-126, Methods,
-    "Noise ceiling estimation"), but NSD takes the images with three trials in all sessions, test
-    images among them; here it is the training images with two or more in the sessions used.
-
-    Returns
-    -------
-    (len(voxels),) float64; infinite where repeats do not differ.
-    """
-    shown = trials.reset_index(drop=True)
-    shown = shown[shown["split"] == "train"]
-    shown = shown[shown.duplicated(ID, keep=False)]
-    if shown.empty:
+def _not_finite(betas: np.ndarray, session: Session) -> np.ndarray:
+    """Voxels with a value of some training trial that is not finite: (n_voxels,) bool."""
+    finite = np.isfinite(betas)
+    in_training = ~finite[session.training].all(axis=0)
+    in_test_alone = ~finite.all(axis=0) & ~in_training
+    if in_test_alone.any():
         raise InputError(
-            f"trial table of {subject}",
-            found="no training image with two trials",
-            expected="some, to tell signal from noise for responses.min_ncsnr",
-            remedy="Use more sessions, or set responses.min_ncsnr: null.",
+            session.file.filename,
+            found=f"{in_test_alone.sum()} voxels that are not finite in test trials alone",
+            expected="finite responses to test images where those to training images are",
+            remedy="Leave these voxels out of the mask.",
         )
-    _, image, counts = np.unique(shown[ID], return_inverse=True, return_counts=True)
-    # (images x trials): times betas it is the mean over an image's repeats.
-    means_of = scipy.sparse.csr_array((1 / counts[image], (image, np.arange(len(shown)))))
-    weight = 1 / (counts - 1)[image] / len(counts)
-    noise = np.empty(len(voxels))
-    starts = range(0, len(voxels), _BLOCK_VOXELS)
-    for start in progress(starts, description=f"{subject} noise ceiling", unit="block"):
-        columns = slice(start, start + _BLOCK_VOXELS)
-        betas = _read_block(sessions, voxels[columns], zscore=True)[shown.index]
-        betas -= (means_of @ betas)[image]
-        noise[columns] = weight @ np.square(betas, out=betas)
-    with np.errstate(divide="ignore"):
-        ncsnr = np.sqrt(np.maximum(0, 1 - noise) / noise)
-    logger.info(
-        "%s: ncsnr from the repeats of %d training images: median %.3f over %d voxels",
-        *(subject, len(counts), np.median(ncsnr), len(ncsnr)),
-    )
-    return ncsnr
+    return in_training
 
 
 def _require_trials(trials: pd.DataFrame, numbers: Sequence[int], subject: str) -> None:
@@ -391,7 +250,7 @@ def _require_trials(trials: pd.DataFrame, numbers: Sequence[int], subject: str) 
             source,
             found=f"less than two training trials in session {listing(few)}",
             expected="two or more: they say which voxels can be used",
-            remedy="Leave the session out of nsd.sessions.",
+            remedy="Leave the session out of the sessions that are used.",
         )
 
 
@@ -408,7 +267,7 @@ def _common_voxels(
                 found=f"subject {label[0]}, session {label[1]}",
                 expected=f"{subject}, session {number}",
             )
-        rows = _trials_of(trials, number, file.filename)
+        rows = trials_of(trials, number, file.filename)
         for name in (ID, "trial"):
             if not np.array_equal(dataset(file, name)[()], rows[name]):
                 raise InputError(
@@ -427,12 +286,3 @@ def _common_voxels(
                 file.filename, found=f"betas of shape {shape}", expected=(len(rows), len(first))
             )
     return first
-
-
-def _trials_of(trials: pd.DataFrame, session: int, source: str | Path) -> pd.DataFrame:
-    rows = trials[trials["session"] == session].sort_values("trial")
-    if rows.empty:
-        raise InputError(
-            source, found=f"no trial of session {session} in the trial table", expected="some"
-        )
-    return rows

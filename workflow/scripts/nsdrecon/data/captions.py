@@ -18,7 +18,9 @@ from nsdrecon.whole_files import whole_file
 CAPTIONS_PER_IMAGE = 5  # as in the published array; COCO has 5 to 7
 
 
-def captions_of(path: str | Path, nsd_id: np.ndarray, n_stimuli: int) -> list[list[str]]:
+def captions_of(
+    path: str | Path, nsd_id: np.ndarray, n_stimuli: int | None = None
+) -> list[list[str]]:
     """The captions of some images, in the order of ``nsd_id``; each has at least one.
 
     Parameters
@@ -28,8 +30,8 @@ def captions_of(path: str | Path, nsd_id: np.ndarray, n_stimuli: int) -> list[li
     nsd_id
         Shape (n,).
     n_stimuli
-        How many stimuli there are: rows of the captions are found by position, so the array must
-        be of the whole stimulus file.
+        How many stimuli there are, where the array was brought: its rows are found by position, so
+        it must be of the whole stimulus file.
 
     Raises
     ------
@@ -38,6 +40,7 @@ def captions_of(path: str | Path, nsd_id: np.ndarray, n_stimuli: int) -> list[li
         caption.
     """
     captions = _open_captions(path)
+    n_stimuli = len(captions) if n_stimuli is None else n_stimuli
     if len(captions) != n_stimuli:
         raise InputError(
             path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -47,16 +48,41 @@ def extract_stimuli(path: str | Path, nsd_id: np.ndarray, output: str | Path) ->
                 expected=f"also nsd_id {listing(beyond)}",
             )
         logger.info("%d of %d stimuli from %s", len(nsd_id), len(images), path)
-        with create_h5(output) as extract:
-            extract.create_dataset(ID, data=nsd_id)
-            target = extract.create_dataset(
-                "images", (len(nsd_id), *images.shape[1:]), dtype=np.uint8
-            )
-            extract.attrs["n_stimuli"] = len(images)
-            starts = range(0, len(nsd_id), _BLOCK_IMAGES)
-            for start in progress(starts, description="stimuli", unit="block"):
-                block = nsd_id[start : start + _BLOCK_IMAGES]
-                target[start : start + len(block)] = read_rows(images, block)
+        write_stimuli(
+            output, nsd_id, len(images), images.shape[1:], lambda block: read_rows(images, block)
+        )
+
+
+def write_stimuli(
+    output: str | Path,
+    nsd_id: np.ndarray,
+    n_stimuli: int,
+    shape: tuple[int, ...],
+    read: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Write images in blocks, in the form of `extract_stimuli`.
+
+    Parameters
+    ----------
+    output
+        HDF5 file, written all or nothing.
+    nsd_id
+        Shape (n,), ascending.
+    n_stimuli
+        How many images the data set has.
+    shape
+        Of one image: height, width and 3.
+    read
+        Gives the images of some ids, (n_block, height, width, 3) uint8.
+    """
+    with create_h5(output) as extract:
+        extract.create_dataset(ID, data=nsd_id)
+        target = extract.create_dataset("images", (len(nsd_id), *shape), dtype=np.uint8)
+        extract.attrs["n_stimuli"] = n_stimuli
+        starts = range(0, len(nsd_id), _BLOCK_IMAGES)
+        for start in progress(starts, description="stimuli", unit="block"):
+            block = nsd_id[start : start + _BLOCK_IMAGES]
+            target[start : start + len(block)] = read(block)
 
 
 def _images(file: h5py.File) -> h5py.Dataset:

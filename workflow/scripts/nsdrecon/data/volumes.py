@@ -177,7 +177,7 @@ def read_session(path: str | Path, voxels: Voxels, n_trials: int) -> np.ndarray:
 
 
 def _read_nifti_session(path: Path, voxels: Voxels, n_trials: int) -> np.ndarray:
-    with _nifti_errors(path):
+    with nifti_errors(path):
         image = nib.load(path)
         proxy = image.dataobj
     _require_betas(path, proxy.shape, proxy.dtype, voxels, n_trials)
@@ -192,7 +192,7 @@ def _read_nifti_session(path: Path, voxels: Voxels, n_trials: int) -> np.ndarray
     places = np.ravel_multi_index(voxels.index.T, voxels.shape, order="F")
     volume = np.empty(int(np.prod(voxels.shape)), dtype=proxy.dtype)
     betas = np.empty((n_trials, len(voxels)), dtype=np.int16)
-    with _nifti_errors(path), igzip.open(path, "rb") as stream:
+    with nifti_errors(path), igzip.open(path, "rb") as stream:
         stream.seek(proxy.offset)
         for trial in range(n_trials):
             _fill(stream, memoryview(volume).cast("B"), path, trial, n_trials)
@@ -288,7 +288,7 @@ def _read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise InputError(path, found="no file", expected="a NIfTI volume")
-    with _nifti_errors(path):
+    with nifti_errors(path):
         if path.suffix == ".gz":
             # nibabel stops before the end, where gzip compares its checksum.
             with igzip.open(path, "rb") as stream:
@@ -301,7 +301,7 @@ def _read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def _nifti_errors(path: Path) -> Iterator[None]:
+def nifti_errors(path: Path) -> Iterator[None]:
     """What nibabel and gzip say of a damaged file, as an error that names it."""
     try:
         yield

@@ -301,11 +301,19 @@ def workflow(rules: str | Path, jobs: str | Path, file_graph: str | Path, legend
     return Section("Workflow", [shown, Folded("Jobs and files", graphs)])
 
 
-def methods(config: Mapping[str, Any]) -> Section:
-    """How the images were reconstructed and scored, with some settings and versions of packages."""
+def methods(config: Mapping[str, Any], *, betas: str, mask: str) -> Section:
+    """How the images were reconstructed and scored, with some settings and versions of packages.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    betas, mask
+        What the data set calls them.
+    """
     text = _METHODS.format(
-        betas=config["nsd"]["betas"],
-        mask=config["nsd"]["mask"],
+        betas=betas,
+        mask=mask,
         rescale=config["regression"]["rescale"],
         protocol=config["evaluation"]["protocol"],
         **{key: config["stage2"][key] for key in ("strength", "steps", "guidance")},

@@ -73,7 +73,8 @@ def noise_ceiling_figure(ceilings: Mapping[str, np.ndarray], output: str | Path)
     Parameters
     ----------
     ceilings
-        Subject to noise ceiling of each voxel, percent of explainable variance, shape (n_voxels,).
+        Subject to noise ceiling of each voxel, percent of explainable variance, shape (n_voxels,);
+        of no voxel where no image was shown twice.
     output
         Image file.
 
@@ -86,12 +87,16 @@ def noise_ceiling_figure(ceilings: Mapping[str, np.ndarray], output: str | Path)
     with figure_file(output, (5.2, 2.6)) as figure:
         panel = figure.subplots()
         for number, (subject, values) in enumerate(ceilings.items()):
+            if not len(values):
+                medians.append(f"{subject} unknown, since no image was shown twice")
+                continue
             density = np.histogram(np.clip(values, 0, 100), edges)[0] / len(values)
             colour = COLOURS[number % len(COLOURS)]
             panel.stairs(density, edges, label=subject, color=colour, linewidth=1.4)
             medians.append(f"{subject} {np.median(values):.0f} %")
         panel.set(xlabel="noise ceiling (% of variance)", ylabel="share of voxels", xlim=(0, 100))
-        panel.legend()
+        if panel.patches:
+            panel.legend()
         figure.tight_layout()
     return (
         "Noise ceilings of the voxels: how much of the variance of the averaged responses the "

@@ -1,0 +1,119 @@
+"""The simulated experiment gives the same results in whichever form it is brought."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from brought_files import write_glmsingle, write_prepared
+from nsdrecon.checked_files import OF_ITSELF, read_text
+from one_process import run_jobs
+from workflow_runs import copy_project
+
+SMALL = {
+    "subjects": [1],
+    "systems": ["vdvae", "sd-ddim"],
+    "oracles": [],
+    "nsd": {"format": "nii.gz", "keep_raw": True},
+    "simulation": {
+        "subjects": [{"shape": [14, 16, 12], "n_voxels": 300}],
+        "n_sessions": 2,
+        "trials_per_session": 60,
+        "n_shared": 12,
+        "n_unique": 36,
+    },
+    "latents": {"vdvae_layers": 4},
+    "stage2": {"steps": 4},
+    "evaluation": {"bootstrap": 100},
+}
+RESULTS = Path("results/demo")
+SUBJECT = RESULTS / "subj01"
+# The first files of the contract, and what is made of them up to the tables.
+CONTRACT = [
+    SUBJECT / "trials.tsv",
+    SUBJECT / "betas/train.h5",
+    SUBJECT / "betas/test.h5",
+    SUBJECT / "stimuli/train.h5",
+    RESULTS / "stimuli/test.h5",
+]
+RESULT = [
+    SUBJECT / "latents/vdvae/train.h5",
+    SUBJECT / "latents/sd-text/train.h5",
+    SUBJECT / "predictions/sd-text.h5",
+    SUBJECT / "reconstructions/sd-ddim.h5",
+    RESULTS / "tables/metrics.tsv",
+    RESULTS / "tables/contrasts.tsv",
+]
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """A project in which the experiment was computed in NSD's layout."""
+    project = copy_project(tmp_path_factory.mktemp("nsd") / "project")
+    run_jobs(project, *map(str, CONTRACT + RESULT), overlays=("config/demo.yaml", SMALL))
+    return project
+
+
+def brought(simulated, folder, write, **options):
+    """A project with the same experiment in another form, and its configuration."""
+    project = copy_project(folder / "project")
+    (project / "resources").symlink_to(simulated / "resources")
+    return project, write(project, **options)
+
+
+def assert_same(simulated, project, files):
+    different = [path for path in files if contents(simulated / path) != contents(project / path)]
+    assert different == []
+
+
+def contents(path):
+    """What is in a file, to the byte, without what it says of where it comes from."""
+    if path.suffix == ".tsv":
+        return read_text(path)[1]
+    if path.suffix != ".h5":
+        return path.read_bytes()
+    with h5py.File(path) as file:
+        about = {name: file.attrs[name] for name in file.attrs if name not in OF_ITSELF}
+        arrays = {name: (of.dtype, of.shape, of[()].tobytes()) for name, of in file.items()}
+        return repr(about), arrays
+
+
+def test_prepared_files_give_the_same_results_to_the_byte(simulated, tmp_path):
+    project, section = brought(simulated, tmp_path, write_prepared)
+    overlay = {**SMALL, "dataset": {"kind": "prepared"}, "prepared": section}
+    del overlay["nsd"], overlay["simulation"]
+    files = CONTRACT + RESULT
+    run_jobs(project, *map(str, files), overlays=("config/demo.yaml", overlay))
+    assert_same(simulated, project, files)
+
+
+@pytest.mark.parametrize("form", ["npy", "h5"])
+def test_whatever_form_they_have(simulated, tmp_path, form):
+    options = {"form": form, "as_files": form == "npy"}
+    project, section = brought(simulated, tmp_path, write_prepared, **options)
+    overlay = {**SMALL, "dataset": {"kind": "prepared"}, "prepared": section}
+    run_jobs(project, *map(str, CONTRACT), overlays=("config/demo.yaml", overlay))
+    assert_same(simulated, project, CONTRACT)
+
+
+@pytest.mark.parametrize("form", ["hdf5", "npy"])
+def test_glmsingles_files_give_the_same_responses(simulated, tmp_path, form):
+    project, section = brought(simulated, tmp_path, write_glmsingle, form=form)
+    overlay = {**SMALL, "dataset": {"kind": "glmsingle"}, "glmsingle": section}
+    run_jobs(project, *map(str, CONTRACT), overlays=("config/demo.yaml", overlay))
+    trials, *betas, train, test = CONTRACT
+    assert_same(simulated, project, [trials, train, test])
+    for path in betas:
+        for name in ("nsd_id", "repeats", "voxel"):
+            np.testing.assert_array_equal(
+                stored(project / path, name), stored(simulated / path, name)
+            )
+        # Percent in float32 instead of integers.
+        found, expected = (stored(folder / path, "betas") for folder in (project, simulated))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def stored(path, name):
+    with h5py.File(path) as file:
+        return file[name][()]

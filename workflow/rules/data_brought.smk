@@ -1,0 +1,167 @@
+# Files that the user brings, read by the class that the data set's kind names.
+
+from nsdrecon.extensions import source as module_of
+
+
+def reader_code(script):
+    """The fingerprint of a rule's script and of the class that reads this kind of data set."""
+    return code(script, module_of(DATA.reader.place))
+
+
+rule read_trials:
+    """Which image was shown in each trial of the used sessions, and its split."""
+    input:
+        trials=lambda wildcards: DATA.trials(wildcards.subject),
+        pictures=DATA.pictures,
+    output:
+        "<results>/{subject}/trials.tsv",
+    log:
+        "<logs>/read_trials/{subject}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=reader_code("read_trials"),
+        source=DATA.source,
+        # Looked at before hours are spent; a trial table is the same with and without.
+        repeats=untracked(DATA.max_repeats if RUN.repeats else None),
+        reader=lambda wildcards: DATA.arguments(wildcards.subject),
+    script:
+        "../scripts/read_trials.py"
+
+
+rule read_session:
+    """The voxels of the mask in one session, as stored."""
+    input:
+        betas=lambda wildcards: DATA.betas(wildcards.subject, wildcards.session),
+        mask=lambda wildcards: DATA.mask(wildcards.subject),
+        trials="<results>/{subject}/trials.tsv",
+    output:
+        "<results>/{subject}/betas/sessions/{session}.h5",
+    log:
+        "<logs>/read_session/{subject}_{session}.log",
+    benchmark:
+        "<benchmarks>/read_session/{subject}_{session}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(30),
+    params:
+        code=reader_code("read_session"),
+        cfg=settings(*(f"{DATA.kind}.{key}" for key in DATA.reader.settings)),
+        source=DATA.source,
+        reader=lambda wildcards: DATA.arguments(wildcards.subject),
+    script:
+        "../scripts/read_session.py"
+
+
+rule read_train_pictures:
+    """The pictures that a subject saw in the training split."""
+    input:
+        pictures=DATA.pictures,
+        trials="<results>/{subject}/trials.tsv",
+    output:
+        "<results>/{subject}/stimuli/train.h5",
+    log:
+        "<logs>/read_train_pictures/{subject}.log",
+    benchmark:
+        "<benchmarks>/read_train_pictures/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(60),
+    params:
+        code=code("read_train_pictures"),
+        source=DATA.source,
+    script:
+        "../scripts/read_train_pictures.py"
+
+
+rule read_test_pictures:
+    """The pictures of all subjects' test splits: what reconstructions are scored against."""
+    input:
+        pictures=DATA.pictures,
+        trials=expand("<results>/{subject}/trials.tsv", subject=SUBJECTS),
+    output:
+        "<results>/stimuli/test.h5",
+    log:
+        "<logs>/read_test_pictures.log",
+    benchmark:
+        "<benchmarks>/read_test_pictures.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(20),
+    params:
+        code=code("read_test_pictures"),
+        source=DATA.source,
+    script:
+        "../scripts/read_test_pictures.py"
+
+
+rule read_captions:
+    """The captions of all pictures, as an array."""
+    input:
+        captions=DATA.own_captions,
+        pictures=DATA.pictures,
+    output:
+        "<results>/stimuli/captions.npy",
+    log:
+        "<logs>/read_captions.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("read_captions"),
+    script:
+        "../scripts/read_captions.py"
+
+
+rule noise_ceiling:
+    """The map of the noise ceiling, from repeats, where the user has none."""
+    input:
+        sessions=lambda wildcards: expand(
+            "<results>/{subject}/betas/sessions/{session}.h5",
+            subject=wildcards.subject,
+            session=sessions(wildcards),
+        ),
+        trials="<results>/{subject}/trials.tsv",
+    output:
+        "<results>/{subject}/ncsnr.nii.gz",
+    log:
+        "<logs>/noise_ceiling/{subject}.log",
+    benchmark:
+        "<benchmarks>/noise_ceiling/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
+    params:
+        code=code("noise_ceiling"),
+        source=DATA.source,
+        sessions=lambda wildcards: SESSIONS[wildcards.subject],
+    script:
+        "../scripts/noise_ceiling.py"
+
+
+rule validate:
+    """Read all that the user brought and say what was found (a target to ask for)."""
+    log:
+        "<logs>/validate.log",
+    # Asked again it would find the same.
+    retries: 0
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=reader_code("validate"),
+        captions=DATA.own_captions,
+        maps={subject: DATA.own_map(subject) for subject in SUBJECTS},
+        pictures=DATA.pictures,
+        readers={subject: DATA.arguments(subject) for subject in SUBJECTS},
+    script:
+        "../scripts/validate.py"

@@ -1,0 +1,132 @@
+"""Files of a user's own: a table of trials, their responses, a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nsdrecon.data.nsd import SPLITS
+from nsdrecon.data.single_trials import read_trials_of
+from nsdrecon.data.volumes import Voxels, read_mask
+from nsdrecon.errors import InputError, listing
+from nsdrecon.store import read_table
+
+_SESSION = "{session"
+
+
+class Prepared:
+    """One subject's files, by the patterns of section ``prepared`` of the configuration.
+
+    Parameters
+    ----------
+    settings
+        The section.
+    subject
+        Number of the subject.
+    sessions
+        The 1-based sessions that are used, ascending.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], subject: int, sessions: list[int]) -> None:
+        self.settings = settings
+        self.subject = subject
+        self.sessions = sessions
+
+    def path(self, role: str, session: int | None = None) -> Path:
+        """A file of the subject, or of one session of it."""
+        return Path(self.settings[role].format(subject=self.subject, session=session))
+
+    @property
+    def units(self) -> str:
+        """Of the responses as they are stored."""
+        units, scale = self.settings["units"], self.settings["scale"]
+        return units if scale == 1 else f"{units} x {scale:g}"
+
+    def voxels(self) -> Voxels:
+        """The voxels that are used."""
+        return read_mask(self.path("mask"))
+
+    def trials(self) -> pd.DataFrame:
+        """All trials that the tables list, in their order.
+
+        Returns
+        -------
+        DataFrame with ``session``, ``trial`` (0-based over all trials), ``image`` and ``split``.
+
+        Raises
+        ------
+        InputError
+            If a table is missing, lacks a column or a value, has a session between the trials of
+            another, names a split that does not exist, or has no trial of a session that is used.
+        """
+        if _SESSION in self.settings["trials"]:
+            tables = [self._table(session) for session in self.sessions]
+            table = pd.concat(tables, ignore_index=True)
+        else:
+            table = self._table()
+        table["trial"] = np.arange(len(table))
+        return table[["session", "trial", "image", "split"]]
+
+    def _table(self, session: int | None = None) -> pd.DataFrame:
+        path = self.path("trials", session)
+        table = read_table(path, ["image", "split"])
+        table = table.assign(session=session or table.get("session", 1))
+        for column in ("image", "split", "session"):
+            missing = np.flatnonzero(table[column].isna())
+            if len(missing):
+                raise InputError(
+                    path, found=f"no {column} in row {listing(missing + 1)}", expected="one in each"
+                )
+        strange = sorted(set(table["split"].astype(str)) - set(SPLITS))
+        if strange:
+            raise InputError(path, found=f"split {listing(strange)}", expected=" or ".join(SPLITS))
+        if (np.diff(table["session"]) < 0).any():
+            raise InputError(
+                path,
+                found="a session between trials of another",
+                expected="the trials of session 1, then those of session 2, ...",
+            )
+        lacking = sorted({session} - {None} or set(self.sessions) - set(table["session"]))
+        if len(table) == 0 or (session is None and lacking):
+            raise InputError(
+                path, found=f"no trial of session {listing(lacking)}", expected="one or more"
+            )
+        return table
+
+    def betas(self, session: int, trials: pd.DataFrame, voxels: Voxels) -> np.ndarray:
+        """Responses in one session, as they are stored.
+
+        Parameters
+        ----------
+        session
+            1-based.
+        trials
+            All trials, of `trials`.
+        voxels
+            Of `voxels`.
+
+        Returns
+        -------
+        Shape (n_trials, n_voxels).
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, of another form or of other trials, or lies in another
+            space than the mask.
+        """
+        rows = np.flatnonzero(trials["session"] == session)
+        if _SESSION in self.settings["betas"]:
+            path, n_trials, chosen = self.path("betas", session), len(rows), slice(0, len(rows))
+        else:
+            path, n_trials = self.path("betas"), len(trials)
+            chosen = slice(int(rows[0]), int(rows[-1]) + 1)
+        return self._values(path, voxels, n_trials, chosen)
+
+    def _values(self, path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.ndarray:
+        """Responses in some of a file's trials; other forms of files have other ways."""
+        return read_trials_of(path, voxels, n_trials, rows)

@@ -1,0 +1,253 @@
+"""Data sets whose files the user brings: where they lie, by the patterns of the configuration."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nsdrecon.datasets.files import DataFiles
+from nsdrecon.errors import InputError, listing
+from nsdrecon.layout import resolve_sessions, subject_number
+from nsdrecon.regions import Region, volumes
+from nsdrecon.run import WITH_REGIONS, Run
+
+MAX_SESSIONS = 99  # a session is two digits in the names of files
+MAX_RUNS = 99
+_SESSION, _RUN = "{session", "{run"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of data set that the user brings.
+
+    Parameters
+    ----------
+    kind
+        Its name in ``dataset.kind``, and that of its section of the configuration.
+    place
+        Of the class that reads it, as ``module:Name``; it has the methods of
+        :class:`nsdrecon.data.prepared.Prepared`.
+    settings
+        Keys of the section that the class takes.
+    """
+
+    kind: str
+    place: str
+    settings: tuple[str, ...]
+
+
+class BroughtFiles(DataFiles):
+    """Files that lie on this machine, by patterns with ``{subject}`` and ``{session}``.
+
+    Parameters
+    ----------
+    run
+        The run.
+    reader
+        The kind of data set.
+
+    Raises
+    ------
+    InputError
+        If a pattern has other fields, a file that is needed for planning is missing, or the run
+        needs captions and there are none.
+    """
+
+    def __init__(self, run: Run, reader: Reader) -> None:
+        super().__init__(run, reader.kind)
+        self.reader = reader
+        self.settings = run.config[reader.kind]
+        if run.needs_captions and self.settings["captions"] is None:
+            raise InputError(
+                f"{self.kind}.captions",
+                found="nothing (null), with systems, oracles or categories that need text features",
+                expected="captions of the pictures",
+                remedy="Name a table of captions, or leave out what needs them: systems and "
+                "oracles of diffusion models, evaluation.categories, evaluation.holdout.",
+            )
+        analysed = [name for name in WITH_REGIONS if run.brain.get(name)]
+        if analysed and not self.regions:
+            raise InputError(
+                f"{self.kind}.rois",
+                found=f"no volume of a region, with brain.{analysed[0]}",
+                expected=f"some of {listing(volumes(run.regions), 20)}",
+                remedy="Name volumes of labels, and in brain.rois what is in them.",
+            )
+
+    @property
+    def rules(self) -> list[str]:
+        """One file of rules for all of them."""
+        return ["data_brought"]
+
+    @property
+    def source(self) -> str:
+        """The kind, and the folder in which the responses of all subjects lie."""
+        fixed = self.settings["betas"].partition("{")[0]
+        return f"{self.kind} {Path(f'{fixed}*').parent}"
+
+    def path(self, role: str, subject: str, session: int | None = None, run: int = 1) -> str:
+        """A file of a subject, of one session of it, or of one run.
+
+        Parameters
+        ----------
+        role
+            Key of the data set's section, such as ``betas``.
+        subject
+            As ``subj01``; in the pattern it is its number.
+        session, run
+            1-based.
+        """
+        return self._formatted(role, self.settings[role], subject, session, run)
+
+    def _formatted(
+        self, role: str, pattern: str, subject: str, session: int | None = None, run: int = 1
+    ) -> str:
+        try:
+            return pattern.format(subject=subject_number(subject), session=session, run=run)
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{self.kind}.{role}",
+                found=f"{pattern!r} ({type(error).__name__}: {error})",
+                expected="a path with the fields {subject} and {session}, or formatted as "
+                "{subject:02d}",
+            ) from None
+
+    def by_session(self, role: str) -> bool:
+        """Whether there is a file for each session."""
+        return _SESSION in self.settings[role]
+
+    @cached_property
+    def sessions(self) -> dict[str, list[int]]:
+        """The 1-based sessions that are used of each subject."""
+        wanted = self.settings["sessions"]
+        return {
+            subject: resolve_sessions(wanted, self._found_sessions(subject), subject)
+            for subject in self.run.subjects
+        }
+
+    def _found_sessions(self, subject: str) -> list[int]:
+        if not self.by_session("trials"):
+            path = self.path("trials", subject)
+            # A design of runs says nothing of sessions: it is of one.
+            in_runs = _RUN in self.settings["trials"] or Path(path).suffix == ".npy"
+            return [1] if in_runs else _listed_sessions(path)
+        numbers = range(1, MAX_SESSIONS + 1)
+        found = [n for n in numbers if Path(self.path("trials", subject, n)).is_file()]
+        if not found:
+            raise InputError(
+                f"{self.kind}.trials",
+                found=f"no file {self.path('trials', subject, 1)} or of another session",
+                expected=f"the trials of {subject}",
+            )
+        return found
+
+    def trials(self, subject: str) -> list[str]:
+        """The tables of a subject's trials."""
+        by_session = self.by_session("trials")
+        sessions = self.sessions[subject] if by_session else [None]
+        in_runs = _RUN in self.settings["trials"]
+        runs = range(1, MAX_RUNS + 1) if in_runs else [1]
+        paths = [self.path("trials", subject, session, run) for session in sessions for run in runs]
+        return [path for path in paths if Path(path).is_file()] if in_runs else paths
+
+    def betas(self, subject: str, session: int | str) -> str:
+        """The file of a session's betas; one may hold them all."""
+        return self.path("betas", subject, int(session))
+
+    def mask(self, subject: str) -> str:
+        """The volume whose voxels above 0 are used."""
+        return self.path("mask", subject)
+
+    @property
+    def pictures(self) -> str:
+        """The file or the folder of pictures."""
+        return self.settings["pictures"]
+
+    @property
+    def own_captions(self) -> list[str]:
+        """The table of captions, where it is used."""
+        return [self.settings["captions"]] if self.run.needs_captions else []
+
+    @property
+    def captions(self) -> str:
+        """The array that is made of the table: a row a picture."""
+        return "<results>/stimuli/captions.npy"
+
+    def ncsnr(self, subject: str) -> str:
+        """A map that the user has, or one that is computed from repeats."""
+        return self.own_map(subject) or f"<results>/{subject}/ncsnr.nii.gz"
+
+    def own_map(self, subject: str) -> str | None:
+        """The map of the noise ceiling, if the user has one."""
+        own = self.settings["noise_ceiling"] is not None
+        return self.path("noise_ceiling", subject) if own else None
+
+    @property
+    def regions(self) -> list[Region]:
+        """The regions whose volumes the section names."""
+        return [region for region in self.run.regions if region.volume in self.settings["rois"]]
+
+    def region_volumes(self, subject: str) -> dict[str, str]:
+        """Name to file of the volumes that the regions of interest are in."""
+        return {
+            name: self._formatted(f"rois.{name}", self.settings["rois"][name], subject)
+            for name in volumes(self.regions)
+        }
+
+    @property
+    def max_repeats(self) -> int:
+        """As the section says."""
+        return self.settings["max_repeats"]
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        """The patterns of betas and mask."""
+        return {name: self.settings[name] for name in ("betas", "mask")}
+
+    def own_files(self) -> dict[str, list[str]]:
+        """Every file and folder that the section names, by its key."""
+        subjects = self.run.subjects
+        found = {
+            "trials": [path for subject in subjects for path in self.trials(subject)],
+            "betas": [self.betas(name, n) for name in subjects for n in self.sessions[name]],
+            "mask": [self.mask(subject) for subject in subjects],
+            "noise_ceiling": [path for path in map(self.own_map, subjects) if path],
+            "rois": [path for name in subjects for path in self.region_volumes(name).values()],
+            "pictures": [self.pictures],
+            "captions": self.own_captions,
+        }
+        return {f"{self.kind}.{key}": list(dict.fromkeys(paths)) for key, paths in found.items()}
+
+    def arguments(self, subject: str) -> tuple[str, dict[str, Any], int, list[int]]:
+        """What a job makes the reader of a subject from: its place, and its arguments."""
+        settings = {key: self.settings[key] for key in self.reader.settings}
+        return self.reader.place, settings, subject_number(subject), self.sessions[subject]
+
+
+def _listed_sessions(path: str) -> list[int]:
+    """The sessions of a table of trials; 1 where it has no such column."""
+    if not Path(path).is_file():
+        raise InputError(
+            path,
+            found="no file",
+            expected="a table of trials",
+            remedy="Paths are relative to the folder in which snakemake is started.",
+        )
+    with open(path, newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream, delimiter="\t")
+        if "session" not in (rows.fieldnames or []):
+            return [1]
+        listed = {row["session"] for row in rows}
+    strange = sorted(text for text in listed if not (text or "").isdigit() or not int(text))
+    numbers = sorted(int(text) for text in listed if text not in strange)
+    if strange or not numbers or numbers[-1] > MAX_SESSIONS:
+        raise InputError(
+            path,
+            found=f"session {listing(strange or numbers[-1:]) or 'of no trial'}",
+            expected=f"numbers from 1 to {MAX_SESSIONS}",
+        )
+    return numbers
