@@ -78,8 +78,9 @@ _OF_KIND = {
     "number": _number,
     "object": section,
 }
-# The demo has two subjects.
-SETTINGS = section(RULES, without={*DEMO, "subjects"}).flatmap(
+# The demo has two subjects, and its data set is of one kind.
+KINDS = {"dataset", "prepared", "glmsingle"}
+SETTINGS = section(RULES, without={*DEMO, "subjects", *KINDS}).flatmap(
     lambda found: st.sampled_from([[1], [2], [1, 2]]).map(lambda some: found | {"subjects": some})
 )
 

@@ -38,7 +38,7 @@ def job(snakemake: Any, brought: Collection[str] = ()) -> Iterator[logging.Logge
     """
     params, run = snakemake.params, snakemake.config["run"]["name"]
     with job_log(snakemake.log[0], snakemake.rule) as log:
-        own = set(chain.from_iterable(map(_paths, map(snakemake.input.get, brought))))
+        own = set(chain.from_iterable(_paths(snakemake.input.get(name)) for name in brought))
         made = [path for path in map(str, snakemake.input) if path not in own]
         inputs = {path: read_provenance(path) for path in made}
         said = {path: about for path, about in inputs.items() if about}
