@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,6 +35,7 @@ from benchmarks.nsd_sized import (
     write_categories,
     write_design,
     write_latents,
+    write_regions,
     write_scores,
     write_session_volume,
     write_sessions,
@@ -43,7 +44,9 @@ from benchmarks.nsd_sized import (
 )
 from nsdrecon.metrics import as_params, configured_metrics
 from nsdrecon.provenance import written_in
+from nsdrecon.regions import REGIONS
 from nsdrecon.settings import setting
+from nsdrecon.systems import STAGE1, registry
 
 SD_TEXT, VD_VISION = (77, 768), (257, 768)
 SUBJECTS = [f"subj{number:02d}" for number in (1, 2, 5, 7)]
@@ -188,8 +191,52 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
         output = [f"{folder}/predicted.h5"]
         inputs = {"weights": weights, "betas": test}
         yield Job("predictions", inputs, output, params, wildcards, share)
-        _remove(weights, latents)
-    _remove(gram, *folder.glob("session*"), folder / "betas.nii.gz")
+    _remove(weights, latents, *folder.glob("session*"), folder / "betas.nii.gz")
+
+
+def brain(folder: Path, config: dict) -> Iterator[Job]:
+    """Analyses of voxels and regions; needs mean responses, Gram matrix, latents and weights."""
+    ratios, volumes = write_regions(folder, [region.volume for region in REGIONS])
+    betas, latents = f"{folder}/train.h5", f"{folder}/8192.h5"
+    weights = f"{folder}/weights-8192.h5"
+    responses = {"gram": f"{folder}/gram.h5", "betas": betas}
+    regions = {"regions": [astuple(region) for region in REGIONS], "volumes": list(volumes)}
+    how = {"how": {"device": "cpu", **_settings(config, "regression.block")}}
+    features = [STAGE1, *registry([]).features]
+    maps = {name: [f"{folder}/{name}.nii.gz"] for name in ("importance", "encoding")}
+    yield Job(
+        "maps",
+        {**responses, "ncsnr": ratios, "latents": [latents], "weights": [weights]},
+        {**maps, "ceiling": f"{folder}/ceiling.nii.gz", **_figure(folder)},
+        {"features": ["vdvae"], **how},
+        share="8192 targets",
+    )
+    yield Job(
+        "regions",
+        {**responses, "latents": [latents] * len(features), "volumes": list(volumes.values())},
+        {"table": f"{folder}/regions.tsv", **_figure(folder)},
+        {
+            "cfg": _settings(config, "evaluation.bootstrap", "regression.alpha_grid", "seed"),
+            "features": features,
+            **regions,
+            **how,
+        },
+        share=f"{len(features)} x 8192",
+    )
+    encoding = [f"{folder}/encoding.h5"]
+    yield Job("encoding", {**responses, "latents": latents}, encoding, how, share="8192 features")
+    yield Job(
+        "patterns",
+        {**responses, "volumes": list(volumes.values())},
+        [f"{folder}/patterns.h5"],
+        {"cfg": {"brain.pattern": "binary"}, **regions},
+    )
+    _remove(latents, weights, *encoding, folder / "gram.h5")
+
+
+def _figure(folder: Path) -> dict[str, str]:
+    """Outputs of a rule that draws a figure."""
+    return {"figure": f"{folder}/figure.png", "caption": f"{folder}/figure.txt"}
 
 
 def pictures(folder: Path, config: dict) -> Iterator[Job]:
@@ -287,7 +334,7 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     yield Job("holdout", inputs, [f"{folder}/holdout.tsv"], {"cfg": cfg}, {})
 
 
-PARTS = (responses, pictures, latents, tables)
+PARTS = (responses, brain, pictures, latents, tables)
 
 
 def _remove(*paths: str | Path) -> None:

@@ -99,6 +99,20 @@ def write_sessions(folder: Path) -> list[str]:
     return paths
 
 
+def write_regions(folder: Path, names: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The voxels' noise ceiling, and volumes of labels in which each voxel has one of eight."""
+    import nibabel as nib
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    values = {name: rng.integers(0, 8, (1, 1, N_VOXELS), dtype=np.int16) for name in names}
+    values["ncsnr"] = rng.random((1, 1, N_VOXELS), dtype=np.float32)
+    paths = {name: f"{folder}/{name}.nii.gz" for name in values}
+    for name, path in paths.items():
+        nib.save(nib.Nifti1Image(values[name], np.eye(4)), path)
+    return paths.pop("ncsnr"), paths
+
+
 def write_stimuli(folder: Path) -> str:
     """The file of all stimuli, of its size but without content: a hole on the disk."""
     import h5py

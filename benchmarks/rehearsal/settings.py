@@ -54,6 +54,7 @@ def overlay(models: Path, nsd: Path, endpoint: str, *, gpu: bool) -> dict[str, o
     return {
         "subjects": [1],
         "oracles": ["oracle-vdvae"],
+        "brain": {"maps": [1], "regions": [1], "correlation": [1]},
         "shards": 1,
         "nsd": {
             "terms_accepted": True,
