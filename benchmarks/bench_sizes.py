@@ -116,6 +116,10 @@ class _Files(list):
         super().__init__(named.values() if named else files)
         self.__dict__.update(named)
 
+    def get(self, name: str) -> object:
+        """A named item, None if there is none of the name."""
+        return self.__dict__.get(name)
+
 
 def _run(job: Mapping[str, object]) -> dict[str, float]:
     start = time.perf_counter()
