@@ -30,6 +30,7 @@ def tiny(tmp_path_factory):
     def make(project: Path) -> None:
         done = snakemake(copy_project(project), "--profile", "profiles/demo", overlays=OVERLAYS)
         assert done.returncode == 0, done.stderr[-6000:]
+        (project / "console.txt").write_text(done.stderr)
 
     return made_once(tmp_path_factory, "tiny", make)
 

@@ -56,6 +56,13 @@ def test_results_load_as_the_pages_say(tiny, monkeypatch):
     assert len(names["images"]) == len(names["nsd_id"]) == len(names["latents"]) > 0
 
 
+def test_the_console_says_how_long_the_run_still_takes(tiny):
+    console = (tiny / "console.txt").read_text()
+    jobs = len(re.findall(r"^Finished jobid", console, flags=re.M))
+    left = re.findall(r"^About (?:a minute|\d+ min) left", console, flags=re.M)
+    assert len(left) == jobs - 1 > 20
+
+
 def test_the_report_of_snakemake_shows_the_results(tiny, tmp_path):
     output = tmp_path / "snakemake.zip"
     done = snakemake(tiny, "--profile", "profiles/demo", "--report", str(output), overlays=OVERLAYS)

@@ -25,3 +25,7 @@ onstart:
         # Jobs on a cluster outlive a killed Snakemake, but no partition lets one go on for a day.
         for leftover in remove_leftovers(made, untouched_s=86_400 if cluster else 0):
             logger.info(f"Removed {leftover}, which a killed job left.")
+        # Its imports are not needed to read the rules, and this is not called in a job.
+        from nsdrecon.graph.time_left import time_left
+
+        logger.addHandler(time_left(workflow, logger.info))

@@ -254,6 +254,8 @@ def measurement(job: PlannedJob, folder: Path) -> tuple[float, float] | None:
         return None
     with path.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
+    if not rows:
+        return None  # its writer was killed
     # A job of a moment has no memory measured.
     peaks = [float(row["max_rss"]) for row in rows if row["max_rss"] not in {"-", "NA"}]
     peak = max(peaks, default=0.0)

@@ -36,12 +36,17 @@ def main(snakefile: str, *configfiles: str) -> None:
         # Given in the order of the rules, so that everything made from them is the same each time.
         order = {rule.name: number for number, rule in enumerate(planned.rules)}
         # Asked for by name: without an executor for a cluster every job counts as local.
-        jobs = [_facts(job, job.rule.name in planned._localrules) for job in planned.dag.jobs]
+        jobs = [
+            facts(job, job.rule.name in planned._localrules)
+            | {"params": {name: repr(value) for name, value in job.params.items()}}
+            for job in planned.dag.jobs
+        ]
     jobs.sort(key=lambda job: (order[job["rule"]], job["label"], job["outputs"]))
     print(json.dumps(jobs))
 
 
-def _facts(job, local: bool) -> dict:
+def facts(job, local: bool) -> dict:
+    """What Snakemake plans for a job, by the names of :class:`nsdrecon.graph.plan.PlannedJob`."""
     asked = {name: job.resources.get(name) for name in RESOURCES}
     wildcards = {name: value for name, value in job.wildcards_dict.items() if value}
     return {
@@ -50,7 +55,6 @@ def _facts(job, local: bool) -> dict:
         "label": ", ".join(f"{name}={value}" for name, value in wildcards.items()),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),
-        "params": {name: repr(value) for name, value in job.params.items()},
         "threads": job.threads,
         **{name: value if isinstance(value, int) else 0 for name, value in asked.items()},
         "local": local,

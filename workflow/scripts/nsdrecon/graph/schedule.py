@@ -39,7 +39,7 @@ def wall_time(
     for maker, user in edges:
         users[maker].append(user)
         missing[user] += 1
-    urgency = _time_to_the_end(users, missing, seconds)
+    urgency = time_to_the_end(users, missing, seconds)
     waiting: list[tuple[float, int]] = []
     running: list[tuple[float, int]] = []
     now, free = 0.0, available
@@ -71,7 +71,7 @@ def wall_time(
                 ready(user)
 
 
-def _time_to_the_end(
+def time_to_the_end(
     users: Sequence[Sequence[int]], makers: Sequence[int], seconds: Sequence[float]
 ) -> list[float]:
     """Time of each job and of the longest chain of jobs that wait for it."""
