@@ -76,7 +76,6 @@ mutants: setup  ## do the tests notice faults in the numerical core? half an hou
 	$(BIN)/python -m benchmarks.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 docs: setup  ## docs/ as a site that opens from the file system, in site/
-	$(PIP) mkdocs==1.6.1
 	$(BIN)/mkdocs build --quiet
 
 # config/config.yaml at its true sizes with random weights and simulated data: 60 GB of disk.

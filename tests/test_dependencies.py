@@ -22,6 +22,7 @@ NOT_IMPORTED = {
 PROGRAMS = {
     "import-linter": "make lint",
     "moto": "the server of S3 for the tests, a program of its own",
+    "mkdocs": "make docs",
     "mypy": "make lint",
     "pytest-cov": "make coverage",
     "pytest-xdist": "make test",
