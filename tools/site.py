@@ -23,6 +23,7 @@ def _drawing(_: re.Match[str]) -> str:
 
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     svg = draw_rules(planned_jobs(ROOT / "workflow/Snakefile", config)).decode()
-    named = svg[svg.index("<svg") :].replace("<svg", '<svg role="img" aria-label="Graph"', 1)
+    shown = '<svg role="img" aria-label="Graph" style="width: 90em; height: auto"'
+    named = svg[svg.index("<svg") :].replace("<svg", shown, 1)
     style = "overflow-x: auto; background: white; padding: 0.5em"
     return f'<div style="{style}" tabindex="0">{named}</div>\n\n{LEGEND}'
