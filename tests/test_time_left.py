@@ -77,7 +77,7 @@ def test_an_earlier_run_and_limits_stand_in_for_what_has_not_run(folder):
     run.start(0)
     # Two rules took a tenth of their limits; so do the others: an hour, and half a minute.
     found = run.finish(0, after=360)
-    assert found == "About 66 min left; rules that have not run yet, by their time limits: 2"
+    assert found == "About 66 min left (guessed from time limits: rules not run before, 2)"
 
 
 def test_at_the_end_nothing_is_said():

@@ -98,7 +98,7 @@ class TimeLeft(logging.Handler):
             for rule, seconds in {**self._earlier, **self._took}.items()
         }
         new = {self._jobs[number].rule for number in self._waiting} - known.keys()
-        guess = f"; rules that have not run yet, by their time limits: {len(new)}" if new else ""
+        guess = f" (guessed from time limits: rules not run before, {len(new)})" if new else ""
         return f"About {_amount(self._seconds(known))} left{guess}"
 
     def _seconds(self, known: Mapping[str, float]) -> float:
