@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from slurm_cluster import wait_until
 from tiny_runs import OVERLAYS
-from workflow_runs import copy_project, snakemake, started
+from workflow_runs import copy_project, snakemake, started, started_jobs
 
+FAULTS = Path(__file__).parent / "support/faults"
 PROFILE = ("--profile", "profiles/demo")
 SUBJECT = Path("results/demo/subj01")
 # Made again in the short series: volumes, voxels, responses, weights and predictions.
@@ -66,3 +68,24 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills,
     assert set(found) == set(whole)
     assert [path for path in whole if found[path] != whole[path]] == []
     assert not list((project / "results").rglob(".partial-*"))
+
+
+def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(tiny, tmp_path):
+    project = Path(shutil.copytree(tiny, tmp_path / "p", symlinks=True))
+    targets = [str(SUBJECT / "betas" / f"{split}.h5") for split in ("train", "test")]
+    whole = contents(project, [SUBJECT / "betas"])
+    for target in targets:
+        (project / target).unlink()
+    (project / "fault.txt").write_text(f"ended {targets[0]}")
+    process = started(project, *PROFILE, *targets, overlays=OVERLAYS, PYTHONPATH=str(FAULTS))
+    wait_until((project / "waiting").exists, "end of the job", 300)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    dates = [(project / target).stat().st_mtime_ns for target in targets]
+    assert snakemake(project, *PROFILE, "--unlock", overlays=OVERLAYS).returncode == 0
+    done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert "what a killed run had finished is taken as it is" in done.stderr
+    assert [(project / target).stat().st_mtime_ns for target in targets] == dates
+    assert contents(project, [SUBJECT / "betas"]) == whole
+    assert not started_jobs(project, "-n", *targets, overlays=OVERLAYS)

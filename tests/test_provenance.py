@@ -32,7 +32,12 @@ def a_job(inputs, **params):
     """What the script of a job of the run `demo` is given."""
     config = {"run": {"name": "demo"}}
     return SimpleNamespace(
-        log=[None], rule="rule", config=config, input=list(map(str, inputs)), params=Params(params)
+        log=[None],
+        rule="rule",
+        config=config,
+        input=list(map(str, inputs)),
+        output=[],
+        params=Params(params),
     )
 
 

@@ -6,16 +6,17 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
 
-from job_graph import Job, planned_jobs
-from tiny_runs import OVERLAYS
-from workflow_runs import ROOT, started_jobs
+from job_graph import Job, in_order, planned_jobs
+from own_files import OwnFiles
+from tiny_runs import OVERLAYS, TINY
+from workflow_runs import ROOT, copy_project, started_jobs, write_overlays
 
 LIBRARY = "workflow/scripts/nsdrecon"
 NETWORKS = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["evaluation"]["networks"]
@@ -128,6 +129,12 @@ CHANGES = [
         settings={"systems": ["vdvae", "sd-ddim", "sd-ddpm"]},
     ),
     Change(
+        "the number of parts of a model stage (`shards`)",
+        "nothing",
+        nothing,
+        settings={"shards": 2},
+    ),
+    Change(
         "files touched, or checked out again",
         "nothing",
         nothing,
@@ -177,12 +184,20 @@ def finished(tiny, tmp_path_factory):
     return Path(shutil.copytree(tiny, tmp_path_factory.mktemp("reruns") / "p", symlinks=True))
 
 
+def joined(paths: Iterable[str]) -> set[str]:
+    """Files without the shards, of which others make one again."""
+    return {path for path in paths if "/shards/" not in path}
+
+
 def expected(project: Path, jobs: list[Job], change: Change, before: list[Job]) -> Counter:
     """The touched jobs, everything made from them, and what has to make their temporary files."""
-    known = {job.outputs: job for job in before}
+    known = {path: job for job in before for path in job.outputs}
     chosen = set()
     for number, job in enumerate(jobs):
-        new_files = job.outputs not in known or set(job.inputs) != set(known[job.outputs].inputs)
+        new_files = any(
+            path not in known or joined(job.inputs) != joined(known[path].inputs)
+            for path in joined(job.outputs)
+        )
         about = bool(change.settings) and job.rule in ABOUT_THE_RUN
         if job.outputs and (change.starts(job) or new_files or about):
             chosen.add(number)
@@ -214,13 +229,10 @@ def configfiles(project: Path, overlays: tuple) -> list[str]:
     return paths
 
 
-def test_another_number_of_shards_reruns_nothing_where_inputs_are_not_counted(finished):
-    """Nor does it hide another change: what is joined knows with what its shards are made."""
-    triggers = ("-n", "--rerun-triggers", "mtime", "params", "software-env")
-    overlays = (*OVERLAYS, {"shards": 2})
-    assert set(started_jobs(finished, *triggers, overlays=overlays)) <= ABOUT_THE_RUN
+def test_another_number_of_shards_hides_no_other_change(finished):
+    """What is joined knows with what its shards are made."""
     overlays = (*OVERLAYS, {"shards": 2, "stage2": {"guidance": 2.0}})
-    found = started_jobs(finished, *triggers, overlays=overlays)
+    found = started_jobs(finished, "-n", overlays=overlays)
     assert found["diffusion_images"] == 2
     assert {"reconstructions", "evaluation", "metrics"} <= set(found)
     assert not {"weights", "features", "vdvae_images"} & set(found)
@@ -246,3 +258,87 @@ def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
         for name, state in states.items():
             (finished / name).write_bytes(contents[name])
             os.utime(finished / name, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+# Settings that decide which files a job is given, laid over one that asks for everything.
+EVERYTHING = {
+    "subjects": [1, 2],
+    "systems": ["vdvae", "sd-ddim", "vd-ddim"],
+    "oracles": ["oracle-vdvae", "oracle-sd-ddim"],
+    "stage2": {"samples": 2},
+    "evaluation": {
+        "categories": 3,
+        "held_out": [0],
+        "holdout": ["vdvae", "sd-ddim"],
+        "repeats": ["vdvae", "sd-ddim"],
+    },
+    "brain": {name: [1, 2] for name in ("maps", "regions", "correlation", "pictures")},
+}
+FEW = {
+    "subjects": [1],
+    "systems": ["vdvae", "sd-ddim"],
+    "oracles": [],
+    "stage2": {"samples": 1},
+    "evaluation": {"categories": None, "holdout": [], "repeats": []},
+}
+REMOTE = FEW | {"nsd": {"source": "s3", "terms_accepted": True, "format": "hdf5", "root": "nsd"}}
+MAPS = {"maps": [1], "regions": [], "correlation": [], "pictures": []}
+OWN = FEW | {"dataset": {"kind": "prepared"}, "brain": MAPS}
+OTHER_FILES = {
+    "a subject less": ({}, {"subjects": [2]}),
+    "a system less": ({}, {"systems": ["vdvae", "sd-ddim"]}),
+    "no oracles, a curve less, and one sample": (
+        {},
+        {
+            "oracles": [],
+            "evaluation": {"repeats": ["vdvae"], "holdout": ["vdvae"]},
+            "stage2": {"samples": 1},
+        },
+    ),
+    "no categories": ({}, {"evaluation": {"categories": None, "holdout": []}}),
+    "volumes of another format": (FEW, {"nsd": {"format": "hdf5"}}),
+    "another mask to be fetched": (REMOTE, {"nsd": {"mask": "V1"}}),
+    "another place for what is fetched": (REMOTE, {"nsd": {"root": "elsewhere"}}),
+    "another region": (REMOTE, {"brain": {"rois": {"mine": {"volume": "HCP_MMP1"}}}}),
+    "pictures elsewhere": (OWN, {"prepared": {"pictures": "copy.h5"}}),
+    "captions elsewhere": (OWN, {"prepared": {"captions": "copy.tsv"}}),
+    "a mask elsewhere": (OWN, {"prepared": {"mask": "copy.nii.gz"}}),
+    "a noise ceiling of one's own": (OWN, {"prepared": {"noise_ceiling": "copy.nii.gz"}}),
+}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """Jobs by settings, each planned once."""
+    project = copy_project(tmp_path_factory.mktemp("inputs") / "p")
+    section = OwnFiles(project / "own").write()
+    for name, ending in {"pictures": "h5", "captions": "tsv", "mask": "nii.gz"}.items():
+        shutil.copy(section[name], project / f"copy.{ending}")
+    always = ("config/demo.yaml", TINY, EVERYTHING, {"prepared": section})
+    planned = {}
+
+    def jobs(*overlays):
+        words = repr(overlays)
+        if words not in planned:
+            planned[words] = planned_jobs(project, write_overlays(project, (*always, *overlays)))
+        return planned[words]
+
+    return jobs
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_job_that_is_given_other_files_runs_again(plan, name):
+    """By its params, or because one of its files is made again: Snakemake compares no sets."""
+    base, change = OTHER_FILES[name]
+    former = {path: job for job in plan(base) for path in job.outputs}
+    again, differ, unnoticed = set(), set(), {}
+    for job in in_order(plan(base, change)):
+        for before in (former[path] for path in job.outputs if path in former):
+            given = set(job.inputs) ^ set(before.inputs)
+            differ |= given
+            if job.counted != before.counted or again & set(job.inputs):
+                again.update(job.outputs)
+            elif given:
+                unnoticed[job.rule] = given
+    assert differ, "the setting decides about no file"
+    assert unnoticed == {}

@@ -106,6 +106,7 @@ def test_shards_share_the_gpus(cluster, tiny, tmp_path):
     project = tmp_path / "project"
     shutil.copytree(tiny, project, symlinks=True)
     target = "results/demo/subj01/latents/vdvae/train.h5"
+    (project / target).unlink()
     on_cluster(
         project,
         *(target, "--set-threads", "vdvae_latents=1"),

@@ -22,6 +22,7 @@ from workflow_runs import environment, snakemake_command
 FAULTS = Path(__file__).parent / "support/faults"
 FIRST, LAST = "results/demo/subj01/betas/test.h5", "results/demo/subj01/betas/train.h5"
 SESSION = "results/demo/subj01/betas/sessions/02.h5"
+OTHER_SESSION = "results/demo/subj01/betas/sessions/01.h5"
 # Temporary: removed when its voxels were cut out, so it is made again for the session.
 VOLUME = (
     "resources/simulated/demo/nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/"
@@ -69,6 +70,12 @@ class Run:
         """The scheduler's records of a rule's jobs, in their order."""
         found = [record for record in self.cluster.records(self.folder) if record.rule == rule]
         return sorted(found, key=lambda record: int(record.job))
+
+    def logs(self):
+        """SLURM's logs of the jobs that read all sessions, in their order."""
+        found = (self.folder / "logs/_slurm").rglob("*.log")
+        numbers = [record.job for record in self.jobs()]
+        return sorted((log for log in found if log.stem in numbers), key=lambda log: int(log.stem))
 
     def unfinished(self):
         """Ids of the jobs that have not ended."""
@@ -134,6 +141,26 @@ def killed(run):
     run.check(["COMPLETED", "COMPLETED"])
 
 
+def wrong_input(run):
+    """Asked for three times, tried once; when it is mended, in another run, once more."""
+    path = run.folder / OTHER_SESSION
+    content, dates = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_bytes(content[:-64])
+    os.utime(path, ns=dates)
+    run.start()
+    assert run.process.wait(900) != 0
+    first, *others = (log.read_text() for log in run.logs())
+    assert "not tried again" not in first
+    assert len(others) == 2
+    assert all("It was not tried again in this run." in text for text in others)
+    assert all(f"{OTHER_SESSION}: found" in text for text in (first, *others))
+    path.write_bytes(content)
+    os.utime(path, ns=dates)
+    run.start().finish()
+    assert [record.state for record in run.jobs()] == ["FAILED"] * 3 + ["COMPLETED"]
+    assert (run.folder / LAST).read_bytes() == run.wanted[LAST]
+
+
 SCENARIOS = {
     "out of time": (out_of_time, "wait"),
     "cancelled by hand": (cancelled, "wait"),
@@ -141,6 +168,7 @@ SCENARIOS = {
     "failed once": (failed_once, "fail"),
     "snakemake interrupted": (interrupted, "wait"),
     "snakemake killed": (killed, "wait"),
+    "wrong input": (wrong_input, "none"),
 }
 
 

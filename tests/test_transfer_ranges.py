@@ -79,6 +79,8 @@ def test_images_are_those_of_the_whole_file(server, tmp_path, userblock):
     record = download_stimuli_by_ranges(bucket(server.url), f"brick{userblock}", SEEN, path)
     assert_same_images(path, SEEN)
     assert checksums.matches(path, record.checksum)
+    with h5py.File(path) as file:
+        assert all(file[name].fletcher32 for name in file)
 
 
 def test_only_the_bytes_of_the_images_travel_over_tls(server, tmp_path, monkeypatch):
@@ -130,15 +132,19 @@ def test_interrupted_run_is_continued(proxy, tmp_path):
     assert proxy.sent <= (len(SEEN) - done + 2) * IMAGE + 4 * ranges.BLOCK
 
 
-def test_kill_between_the_last_two_steps(proxy, tmp_path, monkeypatch):
+@pytest.mark.parametrize("named", [True, False], ids=["with its name", "before it"])
+def test_kill_between_the_last_two_steps(proxy, tmp_path, monkeypatch, named):
     path = tmp_path / "stimuli.h5"
     with monkeypatch.context() as context:
         context.setattr(Path, "unlink", lambda self, missing_ok=False: None)
         download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN[:5], path)
     assert (tmp_path / ".partial-stimuli.h5.journal").exists()
-    path.unlink()
+    if not named:
+        path.unlink()
+    proxy.sent = 0
     download_stimuli_by_ranges(bucket(proxy.url), KEY, SEEN[:5], path)
     assert_same_images(path, SEEN[:5])
+    assert proxy.sent <= 2 * IMAGE + 4 * ranges.BLOCK  # the header, and the proof of its offset
 
 
 def test_images_of_another_version_are_not_kept(server, tmp_path):

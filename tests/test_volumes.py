@@ -124,6 +124,21 @@ def test_map_of_another_shape_than_the_mask(tmp_path, voxels):
         read_map(path, voxels)
 
 
+def test_a_map_that_lies_elsewhere_than_the_mask_is_refused(tmp_path, voxels):
+    """A noise ceiling or labels of regions; those whose header leaves it open are taken."""
+    mirrored = AFFINE @ np.diag([-1, 1, 1, 1])
+    path = write_volume(tmp_path / "ncsnr.nii.gz", np.zeros(SHAPE, np.float32), mirrored)
+    for read in (read_map, read_labels):
+        with pytest.raises(InputError, match=r"ncsnr\.nii\.gz: found affine .*mirrored"):
+            read(path, voxels)
+    image = nib.load(path)
+    values = np.asarray(image.dataobj)
+    open_one = nib.Nifti1Image(values, None, image.header)
+    open_one.header["sform_code"] = open_one.header["qform_code"] = 0
+    nib.save(open_one, tmp_path / "open.nii.gz")
+    np.testing.assert_array_equal(read_map(tmp_path / "open.nii.gz", voxels), np.zeros(len(voxels)))
+
+
 @pytest.mark.parametrize("ending", WRITERS)
 def test_another_number_of_trials(tmp_path, voxels, ending):
     path = WRITERS[ending](tmp_path / f"betas_session01.{ending}", random_betas())

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Job(NamedTuple):
     """A planned job: its rule, files, params and resources, whether it never leaves the machine on
-    which Snakemake runs, and its wildcards as text."""
+    which Snakemake runs, its wildcards as text, and the values of params that count for a rerun."""
 
     rule: str
     inputs: tuple[str, ...]
@@ -21,6 +22,7 @@ class Job(NamedTuple):
     resources: dict
     local: bool
     label: str
+    counted: frozenset[str]
 
 
 def planned_jobs(project: Path, configfiles: Iterable[str | Path] = ()) -> list[Job]:
@@ -43,6 +45,7 @@ def planned_jobs(project: Path, configfiles: Iterable[str | Path] = ()) -> list[
             {name: job[name] for name in ("threads", "mem_mb", "runtime", "gpu")},
             job["local"],
             job["label"],
+            frozenset(job["counted"]),
         )
         for job in json.loads(done.stdout.splitlines()[-1])
     ]
@@ -60,3 +63,11 @@ def ancestors(jobs: Iterable[Job], output: str) -> set[str]:
                 found.add(path)
                 waiting.append(path)
     return found
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs, each after those whose files it is made from."""
+    makers = {path: job for job in jobs for path in job.outputs}
+    graph = {job.outputs: {makers[p].outputs for p in job.inputs if p in makers} for job in jobs}
+    by_outputs = {job.outputs: job for job in jobs}
+    return [by_outputs[outputs] for outputs in TopologicalSorter(graph).static_order()]

@@ -43,6 +43,7 @@ rule maps:
         how=untracked(settings("device", "regression.block")),
         source=DATA.source,
         features=FEATURES,
+        inputs=lambda wildcards: DATA.ncsnr(wildcards.subject),
     script:
         "../scripts/maps.py"
 
@@ -81,6 +82,7 @@ rule regions:
         how=untracked(settings("device", "regression.block")),
         source=DATA.source,
         features=FEATURES,
+        inputs=lambda wildcards: DATA.region_volumes(wildcards.subject),
         regions=[astuple(region) for region in DATA.regions],
         volumes=volumes(DATA.regions),
     script:
@@ -157,6 +159,7 @@ rule correlation:
         encoder=REGISTRY.features[CHOOSER].encoder,
         floors={name: f"shuffled-{name}" for name in SYSTEMS},
         folder=lambda wildcards: model_folder(CHOOSER),
+        inputs=lambda wildcards: DATA.region_volumes(wildcards.subject),
         pictures=["seen", "mean-image", *SYSTEMS],
         regions=[astuple(region) for region in DATA.regions],
         settings={name: config["latents"][name] for name in REGISTRY.features[CHOOSER].settings},
@@ -187,6 +190,7 @@ rule patterns:
         code=code("patterns"),
         cfg=settings("brain.pattern"),
         source=DATA.source,
+        inputs=lambda wildcards: DATA.region_volumes(wildcards.subject),
         regions=[astuple(region) for region in DATA.regions],
         volumes=volumes(DATA.regions),
     script:

@@ -43,6 +43,11 @@ def rules_fingerprint(wildcards):
     return text_fingerprint(workflow.sourcecache.open(file).read() for file in workflow.included)
 
 
+# Which files a rule is given can depend on the configuration. Snakemake is not asked to compare them
+# with those of last time (profiles/default): it would count shards. So where the other params do not
+# tell, `inputs` does; no script reads it.
+
+
 def settings(*keys):
     """The named configuration values alone, as one sorted dict, for a rule's params."""
     return {key: setting(config, key) for key in sorted(keys)}
@@ -185,6 +190,12 @@ def categories(wildcards):
     """
     wanted = config["evaluation"]["categories"] is not None
     return {"categories": f"<results>/{wildcards.subject}/categories.tsv"} if wanted else {}
+
+
+def scored(wildcards):
+    """What one job scores: a variant's system, or all that a subject has pictures of."""
+    system = wildcards.get("system")
+    return [system] if system else [*SYSTEMS, *ORACLES, *FLOORS]
 
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.

@@ -81,6 +81,7 @@ rule manifest:
         "../envs/nsdrecon.yaml"
     params:
         code=code("manifest"),
+        inputs=lambda wildcards: [records(MODELS, DATA), MODELS.names, DATA.own_captions],
     script:
         "../scripts/manifest.py"
 

@@ -23,6 +23,7 @@ rule read_trials:
     params:
         code=reader_code("read_trials"),
         source=DATA.source,
+        inputs=lambda wildcards: [*DATA.trials(wildcards.subject), DATA.pictures],
         # Looked at before hours are spent; a trial table is the same with and without.
         repeats=untracked(DATA.max_repeats if RUN.repeats else None),
         reader=lambda wildcards: DATA.arguments(wildcards.subject),
@@ -51,6 +52,10 @@ rule read_session:
         code=reader_code("read_session"),
         cfg=settings(*(f"{DATA.kind}.{key}" for key in DATA.reader.settings)),
         source=DATA.source,
+        inputs=lambda wildcards: [
+            DATA.betas(wildcards.subject, wildcards.session),
+            DATA.mask(wildcards.subject),
+        ],
         reader=lambda wildcards: DATA.arguments(wildcards.subject),
     script:
         "../scripts/read_session.py"
@@ -75,6 +80,7 @@ rule read_train_pictures:
     params:
         code=code("read_train_pictures"),
         source=DATA.source,
+        inputs=[DATA.pictures],
     script:
         "../scripts/read_train_pictures.py"
 
@@ -98,6 +104,7 @@ rule read_test_pictures:
     params:
         code=code("read_test_pictures"),
         source=DATA.source,
+        inputs=[SUBJECTS, DATA.pictures],
     script:
         "../scripts/read_test_pictures.py"
 
@@ -116,6 +123,7 @@ rule read_captions:
         "../envs/nsdrecon.yaml"
     params:
         code=code("read_captions"),
+        inputs=[*DATA.own_captions, DATA.pictures],
     script:
         "../scripts/read_captions.py"
 

@@ -15,5 +15,6 @@ rule coco_captions:
         "../envs/nsdrecon.yaml"
     params:
         code=code("coco_captions"),
+        inputs=[DATA.stimulus_table],
     script:
         "../scripts/coco_captions.py"

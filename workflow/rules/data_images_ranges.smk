@@ -39,5 +39,6 @@ rule download_shared_stimuli:
     params:
         how=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         source=untracked(DATA.source),
+        inputs=[DATA.design],
     script:
         "../scripts/download_shared_stimuli.py"

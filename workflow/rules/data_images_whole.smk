@@ -20,6 +20,7 @@ rule train_stimuli:
     params:
         code=code("train_stimuli"),
         source=DATA.source,
+        inputs=[DATA.stimuli],
     script:
         "../scripts/train_stimuli.py"
 
@@ -43,5 +44,6 @@ rule shared_stimuli:
     params:
         code=code("shared_stimuli"),
         source=DATA.source,
+        inputs=[DATA.stimuli, DATA.design],
     script:
         "../scripts/shared_stimuli.py"

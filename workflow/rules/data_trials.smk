@@ -14,6 +14,7 @@ rule trials:
         "../envs/nsdrecon.yaml"
     params:
         code=code("trials"),
+        inputs=[DATA.design],
         # Looked at before hours are spent; a trial table is the same with and without.
         repeats=untracked(DATA.max_repeats if RUN.repeats else None),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],

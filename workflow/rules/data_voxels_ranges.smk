@@ -20,6 +20,7 @@ rule download_session_betas:
         cfg=untracked(settings("nsd.betas", "nsd.mask", "nsd.space")),
         how=untracked(settings("nsd.s3", "nsd.terms_accepted")),
         source=untracked(DATA.source),
+        inputs=lambda wildcards: DATA.mask(wildcards.subject),
         key=lambda wildcards: DATA.betas_key(wildcards.subject, wildcards.session),
     script:
         "../scripts/download_session_betas.py"

@@ -24,5 +24,6 @@ rule session_betas:
         code=code("session_betas"),
         cfg=settings("nsd.betas", "nsd.mask", "nsd.space"),
         source=DATA.source,
+        inputs=lambda wildcards: DATA.betas(wildcards.subject, wildcards.session),
     script:
         "../scripts/session_betas.py"

@@ -55,6 +55,7 @@ rule categories:
     params:
         code=code("categories"),
         cfg=settings("evaluation.categories", "seed"),
+        inputs=RUN.captions,
     script:
         "../scripts/categories.py"
 
@@ -93,6 +94,7 @@ rule evaluation:
         code=code("evaluation", *source_files(METRICS)),
         cfg=settings("evaluation.protocol", "seed"),
         how=untracked(settings("device")),
+        inputs=lambda wildcards: [*categories(wildcards), *scored(wildcards)],
         metrics=METRICS,
     script:
         "../scripts/evaluation.py"
@@ -176,6 +178,7 @@ rule sample_agreement:
     params:
         code=code("sample_agreement", *source_files(RUN.pixel_metrics)),
         cfg=settings("evaluation.bootstrap", "evaluation.protocol", "seed"),
+        inputs=[SUBJECTS, RUN.several],
         metrics=RUN.pixel_metrics,
     script:
         "../scripts/sample_agreement.py"
@@ -230,6 +233,7 @@ rule repeats:
     params:
         code=code("repeats"),
         cfg=settings("evaluation.bootstrap", "seed"),
+        inputs=[SUBJECTS, RUN.repeats],
         n=REPEATS,
         metrics=METRICS,
         systems=RUN.titles,
@@ -267,6 +271,7 @@ rule holdout_training:
     params:
         code=code("holdout_training"),
         cfg=settings("evaluation.categories", "evaluation.held_out", "seed"),
+        inputs=[RUN.captions, RUN.holdout_features],
     script:
         "../scripts/holdout_training.py"
 
@@ -301,5 +306,6 @@ rule holdout:
     params:
         code=code("holdout"),
         cfg=settings("evaluation.bootstrap", "evaluation.held_out", "seed"),
+        inputs=[SUBJECTS, RUN.holdout],
     script:
         "../scripts/holdout.py"

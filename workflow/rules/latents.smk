@@ -107,6 +107,7 @@ rule features:
         how=untracked(settings("device", "latents.batch_size")),
         encoder=lambda wildcards: feature(wildcards).encoder,
         folder=lambda wildcards: model_folder(wildcards.feature),
+        inputs=seen_captions,
         kind=lambda wildcards: feature(wildcards).kind,
         part=part,
         settings=encoder_settings,

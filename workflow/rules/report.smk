@@ -142,6 +142,7 @@ rule noise_ceiling_figure:
     params:
         code=code("noise_ceiling_figure"),
         source=DATA.source,
+        inputs=[DATA.ncsnr(subject) for subject in SUBJECTS],
         subjects=SUBJECTS,
     script:
         "../scripts/noise_ceiling_figure.py"
@@ -281,6 +282,7 @@ rule gallery:
         "../envs/nsdrecon.yaml"
     params:
         code=code("gallery"),
+        inputs=[DATA.captions] if RUN.needs_captions else [],
         subjects=SUBJECTS,
         metrics=METRICS,
         titles=RUN.titles,

@@ -28,5 +28,6 @@ rule vdvae_images:
         cfg=settings("seed", "stage1.output", "stage1.rounding", "stage1.temperature"),
         how=untracked(settings("device", "stage1.batch_size")),
         architecture=ARCHITECTURE,
+        inputs=[config["models"]["vdvae"]["checkpoint"]],
     script:
         "../scripts/vdvae_images.py"

@@ -39,6 +39,7 @@ rule diffusion_images:
         how=untracked(settings("device", "stage2.batch_size")),
         folder=backbone_folder,
         guidance=lambda wildcards: REGISTRY.guidance(wildcards.system),
+        inputs=lambda wildcards: folder_files(backbone_folder(wildcards)),
         loader=lambda wildcards: REGISTRY.backbone(wildcards.system).loader,
         part=part,
         sampler=lambda wildcards: REGISTRY.system(wildcards.system).sampler,
@@ -104,5 +105,6 @@ rule samples:
         how=untracked(settings("device", "latents.batch_size")),
         feature=CHOOSER,
         folder=lambda wildcards: model_folder(CHOOSER),
+        inputs=lambda wildcards: folder_files(model_folder(CHOOSER)),
     script:
         "../scripts/samples.py"

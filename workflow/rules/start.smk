@@ -1,9 +1,13 @@
 # What is looked at before the first job, once: not in every job that reads these rules again.
 
+from nsdrecon import refusals
 from nsdrecon.before_start import require_files, require_slurm, require_terms_for
 from nsdrecon.doctor.profile import slurm_facts
-from nsdrecon.whole_files import remove_leftovers
+from nsdrecon.whole_files import keep_whole, remove_leftovers
 from snakemake.logging import logger
+
+if workflow.is_main_process:
+    refusals.begin_run()
 
 # These make a table of everything that is missing. (Snakemake does not know its targets yet.)
 if workflow.is_main_process and not {"doctor", "validate"} & set(sys.argv):
@@ -18,13 +22,21 @@ if workflow.is_main_process and not {"doctor", "validate"} & set(sys.argv):
 
 onstart:
     with plainly(CONFIGURATION_FILES):
-        made = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+        jobs = list(workflow.dag.needrun_jobs())
+        made = {str(path) for job in jobs for path in job.output}
         require_terms_for(made, DATA)
         cluster = slurm_facts(workflow)
         require_slurm(made and cluster)
         # Jobs on a cluster outlive a killed Snakemake, but no partition lets one go on for a day.
         for leftover in remove_leftovers(made, untouched_s=86_400 if cluster else 0):
             logger.info(f"Removed {leftover}, which a killed job left.")
+        for job in jobs:
+            # Those of which Snakemake knows that they were started and not that they ended; what
+            # a job updates (downloads) stays in its place.
+            started = set(workflow.async_run(workflow.persistence.incomplete(job)))
+            ended = started and started == set(job.output) and Path(job.log[0]).is_file()
+            if ended and not any(path.flags.get("update") for path in started):
+                keep_whole(job.output, job.log[0])
         # Its imports are not needed to read the rules, and this is not called in a job.
         from nsdrecon.graph.time_left import time_left
 

@@ -3,7 +3,7 @@
 from nsdrecon.logs import job_log
 from nsdrecon.transfer.s3 import download_s3, nsd_bucket
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job_log(snakemake.log[0], snakemake.rule, again=True) as log:
     bucket = nsd_bucket(snakemake.params.cfg)
     file, table = snakemake.output.file, snakemake.output.record
     record = download_s3(bucket, snakemake.wildcards.key, file, record=table)

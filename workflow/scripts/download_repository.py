@@ -11,7 +11,7 @@ from nsdrecon.transfer.catalogue import REPOSITORIES
 from nsdrecon.transfer.manifest import write_manifest
 from nsdrecon.transfer.weights import download_hub
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job_log(snakemake.log[0], snakemake.rule, again=True) as log:
     model = snakemake.wildcards.model
     if model not in REPOSITORIES:
         known = listing(REPOSITORIES, 20)

@@ -11,7 +11,7 @@ from nsdrecon.transfer.chunks import WORKERS
 from nsdrecon.transfer.manifest import record_of
 from nsdrecon.transfer.s3 import nsd_bucket
 
-with job(snakemake) as log:
+with job(snakemake, again=True) as log:
     bucket = nsd_bucket(snakemake.params.how, workers=WORKERS)
     key, output = snakemake.params.key, Path(snakemake.output.file)
     subject, session = snakemake.wildcards.subject, int(snakemake.wildcards.session)

@@ -6,7 +6,7 @@ from nsdrecon.layout import STIMULI
 from nsdrecon.transfer.ranges import download_stimuli_by_ranges
 from nsdrecon.transfer.s3 import nsd_bucket
 
-with job(snakemake) as log:
+with job(snakemake, again=True) as log:
     bucket = nsd_bucket(snakemake.params.how)
     nsd_id = split_ids(read_trials(snakemake.input.trials), "train")
     file, table = snakemake.output.file, snakemake.output.record

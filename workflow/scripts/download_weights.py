@@ -6,7 +6,7 @@ from nsdrecon.transfer.catalogue import FILES
 from nsdrecon.transfer.https import download_https
 from nsdrecon.transfer.manifest import recorded_checksum
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job_log(snakemake.log[0], snakemake.rule, again=True) as log:
     model, file = snakemake.wildcards.model, snakemake.wildcards.file
     if model not in FILES or FILES[model].name != file:
         known = listing((f"{name}/{entry.name}" for name, entry in FILES.items()), 20)

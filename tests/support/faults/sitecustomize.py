@@ -3,9 +3,10 @@
 Every file that the workflow writes gets its final name by a rename. Each of them is noted in
 ``written.txt`` just before. Where ``fault.txt`` names a file, the job that is about to finish it
 stops there, once: ``fail`` raises an error, ``wait`` waits until somebody ends the job or writes
-``released``; ``named`` waits when the file has just got its name.
+``released``; ``named`` waits when the file has just got its name, ``ended`` when the job is done.
 """
 
+import atexit
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def _replace_or_fault(self, target):
         _fault(Path(target), ("fail", "wait"))
     result = _replace(self, target)
     if self.name.startswith(".partial-"):
-        _fault(Path(target), ("named",))
+        _fault(Path(target), ("named", "ended"))
     return result
 
 
@@ -31,6 +32,13 @@ def _fault(target, kinds):
     order.unlink()
     if kind == "fail":
         raise RuntimeError("a fault on purpose")
+    if kind == "ended":
+        atexit.register(_wait)
+    else:
+        _wait()
+
+
+def _wait():
     Path("waiting").touch()
     end = time.monotonic() + 240
     while not Path("released").exists() and time.monotonic() < end:

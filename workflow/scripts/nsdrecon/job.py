@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from nsdrecon import provenance
+from nsdrecon import provenance, whole_files
 from nsdrecon.checked_files import read_provenance
+from nsdrecon.closure import text_fingerprint
 from nsdrecon.logs import job_log, versions
 
 _PACKAGES = ("diffusers", "numpy", "scikit-learn", "scipy", "torch", "transformers")
 
 
 @contextmanager
-def job(snakemake: Any, brought: Collection[str] = ()) -> Iterator[logging.Logger]:
+def job(
+    snakemake: Any, brought: Collection[str] = (), *, again: bool = False
+) -> Iterator[logging.Logger]:
     """The log of a job, for its time; before anything else, its inputs are compared.
 
     What the job writes says where its data come from and what it was made with
-    (`nsdrecon.provenance`).
+    (`nsdrecon.provenance`). Where a killed run had made all of it
+    (`nsdrecon.whole_files.keep_whole`), the block is not run.
 
     Parameters
     ----------
@@ -30,14 +37,18 @@ def job(snakemake: Any, brought: Collection[str] = ()) -> Iterator[logging.Logge
         ``cfg`` the settings by dotted key, ``code`` the fingerprint of the code.
     brought
         Names of inputs that the user brought: they say nothing of themselves.
+    again
+        As for `job_log`.
 
     Raises
     ------
+    SystemExit
+        If there is nothing to do.
     InputError
         If an input is another file than its path says, or inputs do not belong together.
     """
     params, run = snakemake.params, snakemake.config["run"]["name"]
-    with job_log(snakemake.log[0], snakemake.rule) as log:
+    with job_log(snakemake.log[0], snakemake.rule, again=again) as log:
         own = set(chain.from_iterable(_paths(snakemake.input.get(name)) for name in brought))
         made = [path for path in map(str, snakemake.input) if path not in own]
         inputs = {path: read_provenance(path) for path in made}
@@ -47,8 +58,42 @@ def job(snakemake: Any, brought: Collection[str] = ()) -> Iterator[logging.Logge
             "code": params.get("code"),
             "versions": {"python": platform.python_version(), **versions(*_PACKAGES)},
         }
-        with provenance.written_in(run, about):
-            yield log
+        if done := _put_back(snakemake, about):
+            log.info("what a killed run had finished is taken as it is")
+        else:
+            with provenance.written_in(run, about):
+                yield log
+        if snakemake.output and all(map(os.path.exists, snakemake.output)):
+            log.info("%s%s", whole_files.WHOLE, _mark(snakemake, about, snakemake.output))
+    if done:
+        raise SystemExit
+
+
+def _put_back(snakemake: Any, about: Mapping[str, Any]) -> bool:
+    """Whether all files of a job are there by second names and are the same: they get theirs back.
+
+    Second names that are of no use are removed.
+    """
+    names = {path: whole_files.kept(path) for path in map(str, snakemake.output)}
+    for mark in set.intersection(*map(set, names.values())) if names else ():
+        if _mark(snakemake, about, [found[mark] for found in names.values()]) == mark:
+            for path, found in names.items():
+                found.pop(mark).replace(path)
+            return True
+    for other in chain.from_iterable(found.values() for found in names.values()):
+        other.unlink()
+    return False
+
+
+def _mark(snakemake: Any, about: Mapping[str, Any], outputs: Iterable[str | Path]) -> str:
+    """Fingerprint of what a job is, of what it is given and of what it made."""
+    asked = [snakemake.rule, about, *((name, repr(v)) for name, v in snakemake.params.items())]
+    files = [str(path) for path in snakemake.input], *map(_states, (snakemake.input, outputs))
+    return text_fingerprint([json.dumps([asked, files], sort_keys=True)])
+
+
+def _states(paths: Iterable[str | Path]) -> list[tuple[int, int]]:
+    return [(state.st_size, state.st_mtime_ns) for state in map(os.stat, paths)]
 
 
 def _paths(named: Any) -> list[str]:

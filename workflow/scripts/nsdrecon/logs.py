@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from nsdrecon import refusals
 from nsdrecon.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
+def job_log(path: str | Path | None, name: str, *, again: bool = False) -> Iterator[logging.Logger]:
     """Log to a file and to standard error for the time of one job.
 
     The file begins with the job's name, host and Python version, and ends with the time it took
@@ -31,6 +32,9 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
     a traceback. On standard error, where jobs side by side share a terminal, each line bears the
     rule and the name of the log, which tells subject and system. Without a path only standard error
     is used.
+
+    A job that wrong input stopped is stopped by it at once when it is tried again in the same run
+    (`nsdrecon.refusals`), unless ``again`` says that it may be another then, as a server's answer.
     """
     place = Path(path).stem if path is not None else name
     label = name if place == name else f"{name} {place}"
@@ -49,9 +53,14 @@ def job_log(path: str | Path | None, name: str) -> Iterator[logging.Logger]:
     log = logging.getLogger(f"nsdrecon.{name}")
     start = time.perf_counter()
     log.info("start on %s, Python %s", platform.node(), platform.python_version())
+    once = None if again else path
     try:
+        if once is not None:
+            refusals.repeat(once)
         yield log
     except BaseException as error:
+        if once is not None and isinstance(error, InputError):
+            refusals.remember(once, error)
         plain = isinstance(error, InputError | KeyboardInterrupt)
         text = f": {str(error) or 'interrupted'}" if plain else ""
         seconds = time.perf_counter() - start

@@ -7,11 +7,15 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = ".partial-"
 _DRAWN = r"[a-z0-9_]{8}"  # what tempfile puts between prefix and suffix
+_KEPT = ".whole-"
+_MARK = r"[0-9a-f]{16}"
+WHOLE = "all files are whole: "
+"""In a job's log, before the fingerprint of what it was given and what it made."""
 
 
 @contextmanager
@@ -37,6 +41,32 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def keep_whole(outputs: Iterable[str], log: str | Path) -> None:
+    """Keep what a job had finished when its run was killed, before Snakemake took note of it.
+
+    Snakemake removes the outputs of such a job and starts it again. It then finds them by second
+    names, and takes them if nothing has changed since: not what it is given, nor code, settings,
+    versions and the files themselves, by their sizes and dates (`nsdrecon.job`).
+
+    Parameters
+    ----------
+    outputs
+        All files of the job, which are there.
+    log
+        Its log, which says at its end that they are whole.
+    """
+    found = re.findall(f"{WHOLE}({_MARK})$", Path(log).read_text(encoding="utf-8"), re.MULTILINE)
+    for path in map(Path, outputs if found else ()):
+        # Not every file system has hard links; what is no file has none either.
+        with suppress(OSError):
+            path.with_name(f"{_KEPT}{found[-1]}-{path.name}").hardlink_to(path)
+
+
+def kept(path: str | Path) -> dict[str, Path]:
+    """Fingerprint to second name of a file that `keep_whole` kept."""
+    return {found[1]: other for other, found in _beside(path, f"{re.escape(_KEPT)}({_MARK})")}
+
+
 def remove_leftovers(paths: Iterable[str | Path], untouched_s: float = 0) -> list[Path]:
     """Remove what killed jobs left of files, and say what that was.
 
@@ -50,13 +80,20 @@ def remove_leftovers(paths: Iterable[str | Path], untouched_s: float = 0) -> lis
     """
     removed = []
     latest = time.time() - untouched_s
-    for path in map(Path, paths):
-        pattern = re.compile(f"{re.escape(_PREFIX)}{_DRAWN}-{re.escape(path.name)}")
-        for other in path.parent.glob(f"{_PREFIX}*") if path.parent.is_dir() else ():
-            if pattern.fullmatch(other.name) and other.stat().st_mtime <= latest:
+    for path in paths:
+        for other, _ in _beside(path, f"({re.escape(_PREFIX)}{_DRAWN}|{re.escape(_KEPT)}{_MARK})"):
+            if other.stat().st_mtime <= latest:
                 other.unlink()
                 removed.append(other)
     return removed
+
+
+def _beside(path: str | Path, prefix: str) -> list[tuple[Path, re.Match[str]]]:
+    """Hidden files beside a file that have its name after a prefix."""
+    path = Path(path)
+    pattern = re.compile(f"{prefix}-{re.escape(path.name)}")
+    others = path.parent.glob(".*") if path.parent.is_dir() else ()
+    return [(other, found) for other in others if (found := pattern.fullmatch(other.name))]
 
 
 def _umask() -> int:

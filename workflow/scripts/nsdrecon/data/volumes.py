@@ -91,11 +91,11 @@ def read_mask(path: str | Path) -> Voxels:
     InputError
         If the file does not load, is not three-dimensional or marks no voxel.
     """
-    values, affine = _read_volume(path)
+    values, image = _read_volume(path)
     index = np.argwhere(values > 0).astype(np.int32)
     if len(index) == 0:
         raise InputError(path, found="no voxel above 0", expected="a mask")
-    return Voxels(index, values.shape, affine, str(path))
+    return Voxels(index, values.shape, image.affine, str(path))
 
 
 def read_map(path: str | Path, voxels: Voxels) -> np.ndarray:
@@ -104,10 +104,11 @@ def read_map(path: str | Path, voxels: Voxels) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file does not load or the volume has another shape than the voxels' volume.
+        If the file does not load or the volume has another shape or affine than the voxels' volume.
     """
-    values, _ = _read_volume(path)
+    values, image = _read_volume(path)
     _require_shape(path, values.shape, voxels)
+    _require_affine(path, image, voxels)
     return values[tuple(voxels.index.T)].astype(np.float32)
 
 
@@ -259,16 +260,16 @@ def _require_betas(
         )
 
 
-def _require_affine(path: Path, image: nib.Nifti1Image, voxels: Voxels) -> None:
-    """Check that betas lie where the mask does; a header may leave it open."""
+def _require_affine(path: str | Path, image: nib.Nifti1Image, voxels: Voxels) -> None:
+    """Check that a volume lies where the mask does; a header may leave it open."""
     known = any(image.header[code] > 0 for code in ("sform_code", "qform_code"))
     if known and not np.allclose(image.affine, voxels.affine, atol=_AFFINE_TOLERANCE):
         raise InputError(
             path,
             found=f"affine {_rows(image.affine)}",
             expected=f"{_rows(voxels.affine)} as in {voxels.source}",
-            remedy="Use betas and mask of one space and release; a mask that another program wrote "
-            "may be mirrored.",
+            remedy="Use volumes of one space and release; one that another program wrote may be "
+            "mirrored.",
         )
 
 
@@ -283,8 +284,8 @@ def _require_shape(path: str | Path, shape: tuple[int, ...], voxels: Voxels) -> 
         )
 
 
-def _read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a three-dimensional NIfTI image, (X, Y, Z), and its affine."""
+def _read_volume(path: str | Path) -> tuple[np.ndarray, nib.Nifti1Image]:
+    """Values of a three-dimensional NIfTI image, (X, Y, Z), and the image."""
     path = Path(path)
     if not path.is_file():
         raise InputError(path, found="no file", expected="a NIfTI volume")
@@ -297,7 +298,7 @@ def _read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         values = np.asarray(image.dataobj)
     if values.ndim != 3:
         raise InputError(path, found=f"shape {values.shape}", expected="three dimensions")
-    return values, image.affine
+    return values, image
 
 
 @contextmanager

@@ -55,6 +55,9 @@ def facts(job, local: bool) -> dict:
         "label": ", ".join(f"{name}={value}" for name, value in wildcards.items()),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),
+        "params": {name: repr(value) for name, value in job.params.items()},
+        # Those of which a change runs the job again.
+        "counted": list(map(repr, job.non_derived_params)),
         "threads": job.threads,
         **{name: value if isinstance(value, int) else 0 for name, value in asked.items()},
         "local": local,

@@ -250,6 +250,12 @@ def is_here(path: Path, is_whole: Callable[[Path], bool]) -> bool:
     return True
 
 
+def forget(path: Path) -> None:
+    """Remove what was fetched of a file that is there now."""
+    for left in _partial(path):
+        left.unlink(missing_ok=True)
+
+
 def _partial(path: Path) -> tuple[Path, Path]:
     """Names of what is there of a file that is not complete, and of the journal."""
     data = path.with_name(f".partial-{path.name}")

@@ -18,10 +18,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from nsdrecon import checked_files, store
+from nsdrecon import store
 from nsdrecon.errors import InputError, listing
 from nsdrecon.transfer.manifest import Record, record_of
-from nsdrecon.transfer.parts import PartialFile, is_here
+from nsdrecon.transfer.parts import PartialFile, forget, is_here
 from nsdrecon.transfer.s3 import Bucket, RemoteObject
 from nsdrecon.transfer.sources import NoRanges, Part, Source, persist
 
@@ -214,7 +214,7 @@ def download_stimuli_by_ranges(
     path
         The local file.
     record
-        Table to write the record to, before the file gets its name.
+        Table to write the record to.
 
     Returns
     -------
@@ -235,22 +235,24 @@ def download_stimuli_by_ranges(
         raise InputError(path, found="no nsd_id", expected="at least one image")
     remote = bucket.describe(key)
 
-    def conclude(data: Path) -> Record:
-        return record_of(path, remote.label, data=data, table=record)
+    if not is_here(path, lambda data: _holds(data, remote, nsd_id)):
+        _fetch(remote, nsd_id, path)
+    found = record_of(path, remote.label, table=record)
+    forget(path)
+    return found
 
-    if is_here(path, lambda data: _holds(data, remote, nsd_id)):
-        return conclude(path)
+
+def _fetch(remote: RemoteObject, nsd_id: np.ndarray, path: Path) -> None:
+    """Fetch images into a file that has room for them, then copy them to one with checksums."""
     origin = _read_layout(remote, nsd_id)
     identity = {"etag": remote.etag, "nsd_id": nsd_id.tolist()}
-    create = partial(_create, nsd_id=nsd_id, shape=origin.shape, remote=remote, target=path)
+    create = partial(_create, nsd_id=nsd_id, shape=origin.shape, remote=remote)
     with PartialFile(path, identity, create) as file:
         # The lock on the file is ours, and HDF5's would be a second one.
         with h5py.File(file.data, "r", locking=False) as local:
             target = image_layout(local[IMAGES], str(file.data), file.data.stat().st_size)
         file.fetch(remote, image_parts(nsd_id, origin, target))
-        concluded = conclude(file.data)
-        file.commit()
-    return concluded
+    store.merge_h5([file.data], path, [IMAGES])
 
 
 def remote_layout(bucket: Bucket, key: str) -> Layout:
@@ -287,10 +289,8 @@ def _read_layout(remote: RemoteObject, nsd_id: np.ndarray) -> Layout:
     return layout
 
 
-def _create(
-    path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: RemoteObject, target: Path
-) -> None:
-    """A file with room for the images at its end, allocated but not written, to be ``target``.
+def _create(path: Path, nsd_id: np.ndarray, shape: tuple[int, ...], remote: RemoteObject) -> None:
+    """A file with room for the images at its end, allocated but not written.
 
     ``shape`` is that of all stimuli.
     """
@@ -305,7 +305,6 @@ def _create(
         file[store.ID] = nsd_id
         space = h5py.h5s.create_simple((len(nsd_id), *shape[1:]))
         h5py.h5d.create(file.id, IMAGES.encode(), h5py.h5t.NATIVE_UINT8, space, plan)
-        checked_files.describe(file, target)
 
 
 def _holds(path: Path, remote: RemoteObject, nsd_id: np.ndarray) -> bool:
