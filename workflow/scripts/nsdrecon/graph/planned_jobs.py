@@ -38,7 +38,11 @@ def main(snakefile: str, *configfiles: str) -> None:
         # Asked for by name: without an executor for a cluster every job counts as local.
         jobs = [
             facts(job, job.rule.name in planned._localrules)
-            | {"params": {name: repr(value) for name, value in job.params.items()}}
+            | {
+                "params": {name: repr(value) for name, value in job.params.items()},
+                # Those of which a change runs the job again.
+                "counted": list(map(repr, job.non_derived_params)),
+            }
             for job in planned.dag.jobs
         ]
     jobs.sort(key=lambda job: (order[job["rule"]], job["label"], job["outputs"]))
@@ -55,9 +59,6 @@ def facts(job, local: bool) -> dict:
         "label": ", ".join(f"{name}={value}" for name, value in wildcards.items()),
         "inputs": list(map(str, job.input)),
         "outputs": list(map(str, job.output)),
-        "params": {name: repr(value) for name, value in job.params.items()},
-        # Those of which a change runs the job again.
-        "counted": list(map(repr, job.non_derived_params)),
         "threads": job.threads,
         **{name: value if isinstance(value, int) else 0 for name, value in asked.items()},
         "local": local,
