@@ -79,6 +79,7 @@ def write_sessions(folder: Path) -> list[str]:
     import numpy as np
 
     from nsdrecon.data.nsd import read_trials
+    from nsdrecon.data.session_files import NSD_UNITS
     from nsdrecon.data.volumes import Voxels
     from nsdrecon.store import create_h5
 
@@ -95,7 +96,7 @@ def write_sessions(folder: Path) -> list[str]:
             for name in ("nsd_id", "trial"):
                 file.create_dataset(name, data=rows[name].to_numpy(dtype=np.int64))
             voxels.write(file)
-            file.attrs.update(subject="subj01", session=session)
+            file.attrs.update(subject="subj01", session=session, units=NSD_UNITS)
     return paths
 
 
