@@ -88,12 +88,11 @@ def _put_back(snakemake: Any, about: Mapping[str, Any]) -> bool:
 def _mark(snakemake: Any, about: Mapping[str, Any], outputs: Iterable[str | Path]) -> str:
     """Fingerprint of what a job is, of what it is given and of what it made."""
     asked = [snakemake.rule, about, *((name, repr(v)) for name, v in snakemake.params.items())]
-    files = [str(path) for path in snakemake.input], *map(_states, (snakemake.input, outputs))
-    return text_fingerprint([json.dumps([asked, files], sort_keys=True)])
-
-
-def _states(paths: Iterable[str | Path]) -> list[tuple[int, int]]:
-    return [(state.st_size, state.st_mtime_ns) for state in map(os.stat, paths)]
+    given = [(str(path), os.stat(path)) for path in snakemake.input]
+    files = [(path, state.st_size, state.st_mtime_ns) for path, state in given]
+    # Not by their dates: Snakemake touches them when the job has ended.
+    made = [(state.st_ino, state.st_size) for state in map(os.stat, outputs)]
+    return text_fingerprint([json.dumps([asked, files, made], sort_keys=True)])
 
 
 def _paths(named: Any) -> list[str]:

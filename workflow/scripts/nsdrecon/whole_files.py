@@ -45,8 +45,8 @@ def keep_whole(outputs: Iterable[str], log: str | Path) -> None:
     """Keep what a job had finished when its run was killed, before Snakemake took note of it.
 
     Snakemake removes the outputs of such a job and starts it again. It then finds them by second
-    names, and takes them if nothing has changed since: not what it is given, nor code, settings,
-    versions and the files themselves, by their sizes and dates (`nsdrecon.job`).
+    names, and takes them if nothing has changed since: not what it is given, nor code, settings and
+    versions, and if they are the same files of the same size (`nsdrecon.job`).
 
     Parameters
     ----------
