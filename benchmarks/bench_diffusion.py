@@ -13,9 +13,17 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import in_own_process
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nsdrecon.diffusion.backbone import BackboneSpec
+    from nsdrecon.diffusion.stable_diffusion import StableDiffusion
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflow" / "demo_models" / "stable-diffusion"
@@ -60,30 +68,39 @@ def _in_own_process(side: str, arguments: argparse.Namespace) -> dict:
     return in_own_process(__file__, side, arguments.folder, arguments.images, arguments.threads)
 
 
-def _inputs(folder: Path, n_images: int) -> tuple:
-    """Ids, stage-1 images and predicted embeddings; random, which costs the same as real ones."""
+def inputs(
+    spec: BackboneSpec, n_images: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Ids, stage-1 images and predicted features; random, which costs the same as real ones."""
     import numpy as np
 
-    from nsdrecon.diffusion.stable_diffusion import StableDiffusion
-
-    spec = StableDiffusion.describe(folder)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n_images, spec.image_size, spec.image_size, 3), dtype=np.uint8)
-    embeddings = rng.normal(size=(n_images, *spec.conditioning["text"])).astype(np.float32)
-    return np.arange(n_images), images, embeddings
+    features = {
+        kind: rng.normal(size=(n_images, *shape)).astype(np.float32)
+        for kind, shape in spec.conditioning.items()
+    }
+    return np.arange(n_images), images, features
 
 
 def _with_pipeline(folder: Path, n_images: int) -> dict:
     """The pipeline, image by image; loading is not timed."""
+    from nsdrecon.diffusion.stable_diffusion import StableDiffusion
+
+    _, images, embeddings = inputs(StableDiffusion.describe(folder), n_images)
+    run = pipeline(StableDiffusion.load(folder), images, embeddings["text"])
+    return _timed(run, n_images, 1)
+
+
+def pipeline(
+    model: StableDiffusion, images: np.ndarray, embeddings: np.ndarray
+) -> Callable[[range], None]:
+    """What reconstructs some rows with the diffusers pipeline, one call an image."""
     import torch
     from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
     from PIL import Image
 
-    from nsdrecon.diffusion.stable_diffusion import StableDiffusion
-
-    _, images, embeddings = _inputs(folder, n_images)
-    model = StableDiffusion.load(folder)
-    pipeline = StableDiffusionImg2ImgPipeline(
+    made = StableDiffusionImg2ImgPipeline(
         vae=model.vae,
         unet=model.unet,
         scheduler=DDIMScheduler.from_config(model.spec.scheduler, clip_sample=False),
@@ -93,21 +110,21 @@ def _with_pipeline(folder: Path, n_images: int) -> dict:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.set_progress_bar_config(disable=True)
+    made.set_progress_bar_config(disable=True)
 
     def run(rows: range) -> None:
         for row in rows:
-            pipeline(
+            made(
                 image=Image.fromarray(images[row]),
-                prompt_embeds=torch.from_numpy(embeddings[row : row + 1]),
-                negative_prompt_embeds=model.unconditional["text"],
+                prompt_embeds=torch.from_numpy(embeddings[row : row + 1]).to(model.device),
+                negative_prompt_embeds=model.unconditional["text"].to(model.device),
                 num_inference_steps=STEPS,
                 strength=STRENGTH,
                 guidance_scale=GUIDANCE,
                 generator=torch.Generator().manual_seed(row),
             )
 
-    return _timed(run, n_images, 1)
+    return run
 
 
 def _with_nsdrecon(
@@ -120,7 +137,7 @@ def _with_nsdrecon(
     from nsdrecon.diffusion.sampling import Sampling
     from nsdrecon.diffusion.stable_diffusion import StableDiffusion
 
-    nsd_id, images, embeddings = _inputs(folder, n_images)
+    nsd_id, images, embeddings = inputs(StableDiffusion.describe(folder), n_images)
     model = StableDiffusion.load(folder, dtype=getattr(torch, precision), compile_unet=compiled)
     sampling = Sampling("ddim", steps=STEPS, strength=STRENGTH, guidance=GUIDANCE)
 
@@ -130,7 +147,7 @@ def _with_nsdrecon(
             model,
             nsd_id[some],
             images[some],
-            {"text": embeddings[some]},
+            {"text": embeddings["text"][some]},
             subject="subj01",
             seed=0,
             sampling=sampling,

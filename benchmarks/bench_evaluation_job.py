@@ -31,10 +31,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=N_IMAGES)
     parser.add_argument("--clip-images", type=int, default=N_CLIP_IMAGES)
     parser.add_argument("--systems", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--protocol", default="brain-diffuser")
     arguments = parser.parse_args(argv)
     clip_images = min(arguments.clip_images, arguments.images)
-    counts = [str(n) for n in (arguments.images, clip_images, arguments.systems)]
+    counts = [arguments.images, clip_images, arguments.systems, arguments.threads]
     with tempfile.TemporaryDirectory() as folder:
         in_own_process(__file__, "write", folder, *counts, arguments.protocol)
         found = in_own_process(__file__, "evaluate", folder, *counts, arguments.protocol)
@@ -52,7 +53,12 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _write(
-    folder: Path, n_images: int, n_clip_images: int, n_systems: int, protocol_name: str
+    folder: Path,
+    n_images: int,
+    n_clip_images: int,
+    n_systems: int,
+    _threads: int,
+    _protocol: str,
 ) -> dict:
     """Pictures, categories and the weight files of all networks."""
     import numpy as np
@@ -87,7 +93,12 @@ def _write(
 
 
 def _evaluate(
-    folder: Path, n_images: int, n_clip_images: int, n_systems: int, protocol_name: str
+    folder: Path,
+    n_images: int,
+    n_clip_images: int,
+    n_systems: int,
+    threads: int,
+    protocol_name: str,
 ) -> dict:
     """The rule's call, first with all networks but CLIP, then with CLIP."""
     from nsdrecon.devices import choose_device
@@ -124,7 +135,7 @@ def _evaluate(
             protocol_name=protocol_name,
             metrics=[*pixels, *(m for m in networks if m.source.endswith("clip_vit_l_14") == clip)],
             categories=folder / "categories.tsv",
-            device=choose_device("auto", 2),
+            device=choose_device("auto", threads),
         )
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         metrics = [name for name in table if name in known]

@@ -44,6 +44,7 @@ FILE_SIDES = {
     "predict": "predictions from weights",
     "regions": "20 regions, each alone and without",
 }
+NEEDED = ("gram", "weights", "predict")
 N_REGIONS = 20
 
 
@@ -57,12 +58,16 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default=found_device(), help="of our sides")
+    parser.add_argument(
+        "--needed", action="store_true", help="just what every system needs, of the second part"
+    )
     arguments = parser.parse_args(argv)
     if arguments.device == "cpu":
         for way, rate in _in_own_process("rates", Path(), {}, arguments).items():
             print(f"product of two float32 matrices by {way}: {rate:.0f} GFLOP/s")
-    with tempfile.TemporaryDirectory() as folder:
-        bench_tokens(Path(folder), _scaled(TOKEN_SIZES, arguments.token_size), arguments)
+    if not arguments.needed:
+        with tempfile.TemporaryDirectory() as folder:
+            bench_tokens(Path(folder), _scaled(TOKEN_SIZES, arguments.token_size), arguments)
     with tempfile.TemporaryDirectory() as folder:
         size = 1 if arguments.full else arguments.size
         bench_files(Path(folder), _scaled(NSD_SIZES, size), arguments)
@@ -100,12 +105,15 @@ def bench_files(folder: Path, sizes: dict[str, int], arguments: argparse.Namespa
     print(f"{'':36} {'seconds':>8} {'CPU s':>8} {'peak MB':>8}")
     seconds = {}
     for side, label in FILE_SIDES.items():
+        if arguments.needed and side not in NEEDED:
+            continue
         run = _in_own_process(side, folder, sizes, arguments)
         seconds[side] = run["seconds"]
         print(f"{label:36} {run['seconds']:8.2f} {run['cpu_seconds']:8.1f} {run['peak_mb']:8.0f}")
     print(f"Gram matrix + weights: {seconds['gram'] + seconds['weights']:.1f} s")
-    whole = sum(seconds[side] for side in ("gram", "weights", "predict"))
-    print(f"regions against all voxels decoded once: {seconds['regions'] / whole:.2f}x the time")
+    if "regions" in seconds:
+        whole = sum(seconds[side] for side in NEEDED)
+        print(f"regions against all voxels decoded once: {seconds['regions'] / whole:.2f}x")
     n, p, t = (sizes[name] for name in ("n_train", "n_voxels", "n_targets"))
     arrays = {"X, centred X": 2 * n * p, "Y, centred Y, dual weights": 3 * n * t, "weights": p * t}
     needed = {name: 8 * count / 1e9 for name, count in arrays.items()}

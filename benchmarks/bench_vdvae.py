@@ -163,7 +163,8 @@ def _measure(side: str, folder: Path, device: str, n_images: int, batch: int, re
     np.save(folder / f"{side}.npy", latents)
     rate = n_images / min(seconds)
     n_layers = None if side == "published" else N_LAYERS
-    share = rate * _operations(n_layers) / _peak_rate(device, side == "bfloat16")
+    precision = "float32" if side == "published" else side
+    share = rate * _operations(n_layers) / peak_rate(device, precision)
     return {"images_per_second": rate, "peak_mb": peak_mb, "share_of_peak": share}
 
 
@@ -188,12 +189,12 @@ def _operations(n_layers: int | None) -> int:
     return counter.get_total_flops()
 
 
-def _peak_rate(device: str, bfloat16: bool) -> float:
+def peak_rate(device: str, precision: str) -> float:
     """Operations a second of a large matrix product in the same precision: the most to be had."""
     import torch
 
     size = 2048 if device == "cpu" else 8192
-    a = torch.randn(size, size, device=device, dtype=torch.bfloat16 if bfloat16 else torch.float32)
+    a = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
     seconds = []
     for _ in range(6):
         start = time.perf_counter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -39,9 +39,11 @@ SCHEDULER = {
 Weights = dict[str, torch.Tensor]
 
 
-def write_models(folder: Path) -> None:
-    """Every model that ``config/config.yaml`` needs, in ``folder`` (about 18 GB)."""
+def write_models(folder: Path, names: Collection[str] = ()) -> None:
+    """The named models (default: all that ``config/config.yaml`` needs, 18 GB), in ``folder``."""
     for name, write in WRITERS.items():
+        if names and name not in names:
+            continue
         target = folder / name
         if target.exists():
             continue

@@ -1,7 +1,7 @@
 """Images of one diffusion system for one shard of a subject's test images."""
 
 from nsdrecon.data.latent_files import read_latents
-from nsdrecon.devices import PRECISIONS, choose_device
+from nsdrecon.devices import choose_device, number_format
 from nsdrecon.diffusion.loop import check_inputs, reconstruct
 from nsdrecon.diffusion.sampling import Sampling
 from nsdrecon.extensions import implementation
@@ -29,12 +29,13 @@ with job(snakemake):
         samples=cfg["stage2.samples"],
         batch_size=how["stage2.batch_size"],
     )
+    device = choose_device(how["device"], snakemake.threads)
     images = reconstruct(
         backbone.load(
             params.folder,
             **params.settings,
-            device=choose_device(how["device"], snakemake.threads),
-            dtype=PRECISIONS[cfg["stage2.precision"]],
+            device=device,
+            dtype=number_format(cfg["stage2.precision"], device),
             compile_unet=cfg["stage2.compile"],
         ),
         nsd_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import torch
 
@@ -30,18 +31,56 @@ def choose_device(wanted: str, threads: int) -> str:
     Raises
     ------
     InputError
-        If a GPU is wanted and there is none.
+        If a GPU is wanted and there is none, or if there is one that torch cannot use.
     """
     torch.set_num_threads(threads)
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device",
-            found="cuda, but this job sees no GPU",
-            expected="a GPU on the node",
-            remedy="Set device: auto, or give the rule a GPU (resources: gpu).",
-        )
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted != "cpu":
+        available = _gpu_available()
+        if wanted == "cuda" and not available:
+            raise InputError(
+                "device",
+                found="cuda, but this job sees no GPU",
+                expected="a GPU on the node",
+                remedy="Set device: auto, or give the rule a GPU (resources: gpu).",
+            )
+        wanted = "cuda" if available else "cpu"
     name = torch.cuda.get_device_name() if wanted == "cuda" else f"{threads} threads"
     logger.info("device: %s (%s)", wanted, name)
     return wanted
+
+
+def number_format(precision: str, device: str | torch.device) -> torch.dtype:
+    """The type of a precision, one of `PRECISIONS`, on a device that computes in it.
+
+    Raises
+    ------
+    InputError
+        If the GPU has no bfloat16: torch would imitate it, slower than float32.
+    """
+    on_gpu = torch.device(device).type == "cuda"
+    if precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(False):
+        raise InputError(
+            "precision",
+            found=f"bfloat16, which {torch.cuda.get_device_name()} does not compute in",
+            expected="float32, or float16 where the setting allows it",
+            remedy="Change stage2.precision or latents.vdvae_precision, or take a newer card.",
+        )
+    return PRECISIONS[precision]
+
+
+def _gpu_available() -> bool:
+    """Whether torch computes on a GPU here; a GPU that it cannot start is an error, not a CPU."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    # Of a machine without a GPU torch says nothing; of an old driver it warns, and finds no GPU.
+    said = [str(one.message) for one in caught if "CUDA initialization" in str(one.message)]
+    if said and not available:
+        raise InputError(
+            "GPU of this job",
+            found=" ".join(said[0].split()),
+            expected=f"a driver that fits torch {torch.__version__}",
+            remedy="Install the build of torch for the driver's CUDA (docs/cluster.md), update the "
+            "driver, or set device: cpu.",
+        )
+    return available

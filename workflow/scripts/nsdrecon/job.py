@@ -15,6 +15,7 @@ from typing import Any
 from nsdrecon import provenance, whole_files
 from nsdrecon.checked_files import read_provenance
 from nsdrecon.closure import text_fingerprint
+from nsdrecon.errors import InputError
 from nsdrecon.logs import job_log, versions
 
 _PACKAGES = ("diffusers", "numpy", "scikit-learn", "scipy", "torch", "transformers")
@@ -34,7 +35,8 @@ def job(
     ----------
     snakemake
         What a script of a rule is given. Of its ``params``, ``source`` is where raw data come from,
-        ``cfg`` the settings by dotted key, ``code`` the fingerprint of the code.
+        ``cfg`` the settings by dotted key, ``how`` those that no result depends on, ``code`` the
+        fingerprint of the code.
     brought
         Names of inputs that the user brought: they say nothing of themselves.
     again
@@ -45,7 +47,8 @@ def job(
     SystemExit
         If there is nothing to do.
     InputError
-        If an input is another file than its path says, or inputs do not belong together.
+        If an input is another file than its path says, or inputs do not belong together; if the
+        memory of a GPU runs out.
     """
     params, run = snakemake.params, snakemake.config["run"]["name"]
     with job_log(snakemake.log[0], snakemake.rule, again=again) as log:
@@ -61,7 +64,7 @@ def job(
         if done := _put_back(snakemake, about):
             log.info("what a killed run had finished is taken as it is")
         else:
-            with provenance.written_in(run, about):
+            with provenance.written_in(run, about), _enough_memory(params.get("how", {})):
                 yield log
         if snakemake.output and all(map(os.path.exists, snakemake.output)):
             log.info("%s%s", whole_files.WHOLE, _mark(snakemake, about, snakemake.output))
@@ -93,6 +96,26 @@ def _mark(snakemake: Any, about: Mapping[str, Any], outputs: Iterable[str | Path
     # Not by their dates: Snakemake touches them when the job has ended.
     made = [(state.st_ino, state.st_size) for state in map(os.stat, outputs)]
     return text_fingerprint([json.dumps([asked, files, made], sort_keys=True)])
+
+
+@contextmanager
+def _enough_memory(how: Mapping[str, Any]) -> Iterator[None]:
+    """Say which setting to lower when the memory of a GPU runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        from torch import OutOfMemoryError
+
+        if not isinstance(error, OutOfMemoryError):
+            raise
+        sizes = [f"{key} ({how[key]})" for key in how if key.endswith(("batch_size", "block"))]
+        lower = f"Lower {' or '.join(sizes)}, take" if sizes else "Take"
+        raise InputError(
+            "GPU of this job",
+            found=f"too little memory: {' '.join(str(error).split())}",
+            expected="room for the model and one batch",
+            remedy=f"{lower} a card with more memory, or set device: cpu.",
+        ) from error
 
 
 def _paths(named: Any) -> list[str]:

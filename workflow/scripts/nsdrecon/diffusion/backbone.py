@@ -187,7 +187,10 @@ class Backbone(ABC):
         # Keys and values of the context are the same in every step, but keeping them measured no
         # faster: they are 0.4 % (Stable Diffusion) and 1 % (Versatile Diffusion) of the arithmetic.
         unet = self.unet if self.compiled is None else self.compiled
-        output = unet(latents.to(self.dtype), timestep, **condition, return_dict=False)
+        # As a number it would be copied to the GPU, for which the loop would wait in every step,
+        # and a compiled network would be compiled again.
+        when = torch.full((), timestep, device=latents.device)
+        output = unet(latents.to(self.dtype), when, **condition, return_dict=False)
         return output[0].float()
 
     def encode(self, images: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:

@@ -264,7 +264,8 @@ class _Job:
             name: torch.from_numpy(np.asarray(values[rows], dtype=np.float32))
             for name, values in self.conditioning.items()
         }
-        return _joined(_nothing(self.backbone, len(items)), self.backbone.condition(features))
+        nothing = unconditional_rows(self.backbone, len(items))
+        return _joined(nothing, self.backbone.condition(features))
 
     def generators(self, keys: Sequence[tuple[int, ...]], stage: str) -> list[torch.Generator]:
         """A generator on the CPU for each key, of this job's seed and subject."""
@@ -309,7 +310,7 @@ def _batches(
         position += len(batch)
 
 
-def _nothing(backbone: Backbone, n: int) -> Condition:
+def unconditional_rows(backbone: Backbone, n: int) -> Condition:
     """The unconditional inputs of a U-Net, the same in each of n rows."""
     return _repeated(backbone.condition(backbone.unconditional), n)
 
@@ -337,7 +338,7 @@ def _warm_up(backbone: Backbone, batch_size: int) -> None:
     latents = torch.zeros((2 * batch_size, *backbone.spec.latent_shape), device=backbone.device)
     # If memory runs out here, the loop will find a size that fits.
     with suppress(torch.OutOfMemoryError):
-        backbone.predict(latents, 0, _nothing(backbone, 2 * batch_size))
+        backbone.predict(latents, 0, unconditional_rows(backbone, 2 * batch_size))
     logger.info("torch.compile warm-up: %.1f s", time.perf_counter() - start)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nsdrecon.ahead import ahead
+from nsdrecon.devices import number_format
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
 from nsdrecon.vdvae.model import VDVAE
@@ -29,10 +30,11 @@ def inference(model: VDVAE, precision: Precision) -> Iterator[torch.device]:
     if precision not in ("float32", "bfloat16"):
         raise InputError("precision", found=precision, expected="float32 or bfloat16")
     device = model.decoder.gain.device
+    dtype = number_format(precision, device)
     with (
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
-        torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"),
+        torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16),
     ):
         yield device
 

@@ -1,0 +1,88 @@
+"""GPUs that a job cannot use: each is one error that says what to do. Answers are simulated."""
+
+import re
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from nsdrecon.devices import choose_device, number_format
+from nsdrecon.errors import InputError
+from nsdrecon.job import job
+
+THREADS = torch.get_num_threads()
+# What torch 2.13 says of a driver that is older than its CUDA.
+OLD_DRIVER = (
+    "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040). "
+    "Please update your GPU driver"
+)
+
+
+def sees(monkeypatch, *, gpu, warning=None, bfloat16=True):
+    """Let torch answer as on a machine with such a GPU."""
+
+    def available():
+        if warning:
+            warnings.warn(warning, stacklevel=1)
+        return gpu
+
+    monkeypatch.setattr(torch.cuda, "is_available", available)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Card 9000")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _imitated: bfloat16)
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, gpu):
+    sees(monkeypatch, gpu=gpu)
+    assert choose_device("auto", THREADS) == ("cuda" if gpu else "cpu")
+    assert choose_device("cpu", THREADS) == "cpu"
+
+
+def test_a_gpu_that_is_wanted_and_not_there_is_an_error(monkeypatch):
+    sees(monkeypatch, gpu=False)
+    with pytest.raises(InputError, match="this job sees no GPU"):
+        choose_device("cuda", THREADS)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cuda"])
+def test_with_an_old_driver_nothing_goes_on_silently_on_the_cpu(monkeypatch, wanted):
+    sees(monkeypatch, gpu=False, warning=OLD_DRIVER)
+    with pytest.raises(InputError, match=r"too old \(found version 11040\).*docs/cluster.md"):
+        choose_device(wanted, THREADS)
+    assert choose_device("cpu", THREADS) == "cpu"
+
+
+def test_bfloat16_is_refused_where_it_would_be_imitated(monkeypatch):
+    sees(monkeypatch, gpu=True, bfloat16=False)
+    assert number_format("float16", "cuda") is torch.float16
+    assert number_format("bfloat16", "cpu") is torch.bfloat16
+    with pytest.raises(InputError, match="bfloat16, which Card 9000 does not compute in"):
+        number_format("bfloat16", "cuda")
+    sees(monkeypatch, gpu=True)
+    assert number_format("bfloat16", "cuda") is torch.bfloat16
+
+
+class Params(dict):
+    """As Snakemake's: values by name."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.parametrize(
+    ("how", "remedy"),
+    [
+        ({"device": "auto", "stage1.batch_size": 32}, "Lower stage1.batch_size (32), take a card"),
+        ({"device": "auto"}, "Take a card"),
+    ],
+)
+def test_a_card_with_too_little_memory_names_the_setting(how, remedy):
+    params = Params(how=how)
+    a_job = SimpleNamespace(
+        log=[None], rule="rule", config={"run": {"name": "demo"}}, input=[], params=params
+    )
+    message = f"too little memory: CUDA out of memory. Tried 2 GiB; .*{re.escape(remedy)}"
+    with pytest.raises(InputError, match=message), job(a_job):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried 2 GiB")
+    with pytest.raises(RuntimeError, match="sizes differ"), job(a_job):
+        raise RuntimeError("sizes differ")
