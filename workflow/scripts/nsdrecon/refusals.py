@@ -23,8 +23,8 @@ def begin_run() -> None:
 
 
 def remember(log: str | Path, error: InputError) -> None:
-    """Note what a job was refused for, if it is one of a run."""
-    if _RUN in os.environ:
+    """Note what a job of a run was refused for, unless it is what `repeat` said again."""
+    if _RUN in os.environ and not _note(log).exists():
         said = json.dumps([error.source, error.found, error.expected, error.remedy])
         _note(log).write_text(f"{os.environ[_RUN]}\n{said}", encoding="utf-8")
 
