@@ -272,7 +272,8 @@ class Cell:
     Parameters
     ----------
     value, interval
-        As printed; the interval is empty where there is none.
+        As printed; the interval, or what else stands small below the value, is empty where there is
+        none.
     best
         Whether it stands out from its group.
     """

@@ -57,12 +57,13 @@ table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabu
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right;
          vertical-align: top; white-space: nowrap; }
 th { font-weight: 600; } tbody th { font-weight: 400; }
-td small { display: block; color: var(--soft); }
+td small, th small { display: block; color: var(--soft); }
 .text td { text-align: left; white-space: normal; min-width: 6rem; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--page);
                  white-space: normal; min-width: 7rem; max-width: 15rem; z-index: 1; }
 @media (max-width: 40rem) { th:first-child { max-width: 9rem; } }
-thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; white-space: normal; }
+thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; white-space: normal;
+           overflow-wrap: break-word; }
 .text thead th { text-align: left; }
 tbody .group { white-space: nowrap; max-width: none; font-style: italic; padding-top: .8rem;
                color: var(--soft); }

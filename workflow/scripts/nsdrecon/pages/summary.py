@@ -35,14 +35,16 @@ def best_systems(
         own = rows[rows["metric"] == column.name].set_index("system")
         means = own["mean"].reindex([name for name in layout.systems if name in own.index])
         best = str(means.idxmin() if column.score.better == "lower" else means.idxmax())
-        line: dict[str, object] = {"metric": heading_of(column)}
+        # The system stays in sight on a phone, where the columns are scrolled.
+        title = Cell(heading_of(column), layout.systems[best])
+        line: dict[str, object] = {"metric, best system": title}
         for name, system in (
             ("score", best),
             ("floor: shuffled", f"shuffled-{best}"),
             ("ceiling: true latents", ORACLE + best),
         ):
             line[name] = _cell(own.loc[system], column) if system in own.index else None
-        lines.append(line | {"best system": layout.systems[best]})
+        lines.append(line)
     return pd.DataFrame(lines)
 
 
