@@ -1,13 +1,14 @@
 """GPUs that a job cannot use: each is one error that says what to do. Answers are simulated."""
 
 import re
+import resource
 import warnings
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from nsdrecon.devices import choose_device, number_format
+from nsdrecon.devices import choose_device, number_format, reuse_memory
 from nsdrecon.errors import InputError
 from nsdrecon.job import job
 
@@ -61,6 +62,16 @@ def test_bfloat16_is_refused_where_it_would_be_imitated(monkeypatch):
         number_format("bfloat16", "cuda")
     sees(monkeypatch, gpu=True)
     assert number_format("bfloat16", "cuda") is torch.bfloat16
+
+
+def test_large_arrays_take_the_memory_of_those_before_them():
+    reuse_memory()
+    torch.ones(2**25)  # twice as large: what else is allocated meanwhile lies in it, too
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(2**24)
+    new_pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert new_pages < 10 * 2**24 * 4 / 4096  # those of 10 of the 20 arrays
 
 
 class Params(dict):

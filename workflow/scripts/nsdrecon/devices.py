@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import warnings
 
@@ -16,6 +17,8 @@ PRECISIONS = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def choose_device(wanted: str, threads: int) -> str:
@@ -66,6 +69,20 @@ def number_format(precision: str, device: str | torch.device) -> torch.dtype:
             remedy="Change stage2.precision or latents.vdvae_precision, or take a newer card.",
         )
     return PRECISIONS[precision]
+
+
+def reuse_memory() -> None:
+    """Let arrays of up to 256 MB take the memory of those before them, on a CPU.
+
+    glibc gives back every block of more than 32 MB as soon as it is free, and the system fills the
+    next one with zeros: a seventh of the time of a network whose layers free such blocks in every
+    step. Not for arrays of ever other sizes, of which it would keep more than is in use. Where the
+    C library is another one nothing is changed.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_MMAP_THRESHOLD, 1 << 28)
+        set_option(_TRIM_THRESHOLD, 1 << 30)
 
 
 def _gpu_available() -> bool:
