@@ -72,11 +72,8 @@ def test_terms():
 
 def test_nothing_is_asked_of_the_bucket_before_the_terms_are_accepted():
     with FaultProxy(free_port()) as proxy:
-        settings = {
-            "nsd.terms_accepted": False,
-            "nsd.s3": {"bucket": BUCKET, "endpoint": proxy.url},
-        }
-        rows = checks.bucket(settings, Needs("r", {"all": ["r/x"]}, {}, {}, {}, {}), [])
+        server = {"s3": {"bucket": BUCKET, "endpoint": proxy.url}, "terms_accepted": False}
+        rows = checks.bucket("NSD", server, Needs("r", {"all": ["r/x"]}, {}, {}, {}, {}), [])
         assert results(rows) == [("NSD's terms", FAIL), ("NSD's bucket", SKIPPED)]
         assert proxy.headers == []
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from job_graph import planned_jobs
+from nsdrecon.datasets import READERS
 from nsdrecon.errors import InputError
 from nsdrecon.settings import read_schema
 from nsdrecon.store import read_table
@@ -79,7 +80,7 @@ _OF_KIND = {
     "object": section,
 }
 # The demo has two subjects, and its data set is of one kind.
-KINDS = {"dataset", "prepared", "glmsingle"}
+KINDS = {"dataset", *(reader.kind for reader in READERS)}
 SETTINGS = section(RULES, without={*DEMO, "subjects", *KINDS}).flatmap(
     lambda found: st.sampled_from([[1], [2], [1, 2]]).map(lambda some: found | {"subjects": some})
 )

@@ -37,11 +37,11 @@ def reader(own, sessions=(1, 2), **settings):
 def validated(own, **settings):
     """The rows of `validate`."""
     section = {**own.write(), **settings}
-    rows = examined("pictures", of_all, section["pictures"], section["captions"])
-    if all(row.result is Result.OK for row in rows):
-        found = Prepared({**DEFAULTS, **section}, 1, [1, 2])
-        shared = pictures(section["pictures"]), section["captions"], None
-        rows += examined("subj01", of_subject, "subj01", found, *shared)
+    files, found = (section["pictures"], section["captions"]), []
+    rows = examined("pictures", of_all, pictures, read_captions, *files, found)
+    for shared in found:
+        files = Prepared({**DEFAULTS, **section}, 1, [1, 2])
+        rows += examined("subj01", of_subject, "subj01", files, *shared, None)
     return rows
 
 

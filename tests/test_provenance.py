@@ -225,5 +225,5 @@ def test_every_script_of_a_result_looks_at_its_inputs():
     apart |= {"read_captions", "validate"}
     for script in (ROOT / "workflow/scripts").glob("*.py"):
         outside = script.stem in apart or script.stem.startswith("simulate_")
-        outside |= script.stem in {"download_nsd", "download_repository", "download_weights"}
+        outside |= script.stem in {"download_file", "download_repository", "download_weights"}
         assert ("with job(snakemake" in script.read_text()) != outside, script

@@ -51,14 +51,16 @@ rule doctor:
         "../envs/nsdrecon.yaml"
     params:
         code=code("doctor"),
-        cfg=settings("device", "downloads.mirrors", "nsd.s3", "nsd.terms_accepted"),
+        cfg=settings("device", "downloads.mirrors"),
         downloads=DATA.downloads,
         config=config,
         needs=lambda wildcards: DATA.downloads_in_detail(),
         local=lambda wildcards: DATA.needed() if DATA.local else {},
         models=lambda wildcards: planned_models(MODELS, DATA),
         records=lambda wildcards: records(MODELS, DATA),
+        server=DATA.server,
         temporary=DATA.temporary,
+        title=DATA.title,
         own=lambda wildcards: MODELS.brought() | DATA.brought(),
         snakefile=str(workflow.main_snakefile),
         slurm=lambda wildcards: slurm_facts(workflow),

@@ -1,11 +1,13 @@
-# Files that the user brings, read by the class that the data set's kind names.
+# Files of a data set by the patterns of its section, read by what the data set's kind names.
 
 from nsdrecon.extensions import source as module_of
 
+READER = DATA.reader
 
-def reader_code(script):
-    """The fingerprint of a rule's script and of the class that reads this kind of data set."""
-    return code(script, module_of(DATA.reader.place))
+
+def reading(script, *places):
+    """The fingerprint of a rule's script and of what reads this kind of data set for it."""
+    return code(script, *map(module_of, places))
 
 
 rule read_trials:
@@ -21,11 +23,12 @@ rule read_trials:
     conda:
         "../envs/nsdrecon.yaml"
     params:
-        code=reader_code("read_trials"),
+        code=reading("read_trials", READER.place, READER.pictures),
         source=DATA.source,
         inputs=lambda wildcards: [*DATA.trials(wildcards.subject), DATA.pictures],
         # Looked at before hours are spent; a trial table is the same with and without.
         repeats=untracked(DATA.max_repeats if RUN.repeats else None),
+        pictures=READER.pictures,
         reader=lambda wildcards: DATA.arguments(wildcards.subject),
     script:
         "../scripts/read_trials.py"
@@ -49,8 +52,8 @@ rule read_session:
         mem_mb=scaled(2000),
         runtime=scaled(30),
     params:
-        code=reader_code("read_session"),
-        cfg=settings(*(f"{DATA.kind}.{key}" for key in DATA.reader.settings)),
+        code=reading("read_session", READER.place),
+        cfg=settings(*(f"{DATA.kind}.{key}" for key in READER.settings)),
         source=DATA.source,
         inputs=lambda wildcards: [
             DATA.betas(wildcards.subject, wildcards.session),
@@ -78,7 +81,8 @@ rule read_train_pictures:
         mem_mb=scaled(1000),
         runtime=scaled(60),
     params:
-        code=code("read_train_pictures"),
+        code=reading("read_train_pictures", READER.pictures),
+        pictures=READER.pictures,
         source=DATA.source,
         inputs=[DATA.pictures],
     script:
@@ -102,7 +106,8 @@ rule read_test_pictures:
         mem_mb=scaled(1000),
         runtime=scaled(20),
     params:
-        code=code("read_test_pictures"),
+        code=reading("read_test_pictures", READER.pictures),
+        pictures=READER.pictures,
         source=DATA.source,
         inputs=[SUBJECTS, DATA.pictures],
     script:
@@ -112,7 +117,7 @@ rule read_test_pictures:
 rule read_captions:
     """The captions of all pictures, as an array."""
     input:
-        captions=DATA.own_captions,
+        captions=DATA.caption_list,
         pictures=DATA.pictures,
     output:
         "<results>/stimuli/captions.npy",
@@ -122,8 +127,10 @@ rule read_captions:
     conda:
         "../envs/nsdrecon.yaml"
     params:
-        code=code("read_captions"),
-        inputs=[*DATA.own_captions, DATA.pictures],
+        code=reading("read_captions", READER.captions, READER.pictures),
+        captions=READER.captions,
+        pictures=READER.pictures,
+        inputs=[*DATA.caption_list, DATA.pictures],
     script:
         "../scripts/read_captions.py"
 
@@ -157,7 +164,9 @@ rule noise_ceiling:
 
 
 rule validate:
-    """Read all that the user brought and say what was found (a target to ask for)."""
+    """Read all of the data set and say what was found (a target to ask for)."""
+    input:
+        lambda wildcards: [path for paths in DATA.needed().values() for path in paths],
     log:
         "<logs>/validate.log",
     # Asked again it would find the same.
@@ -166,10 +175,11 @@ rule validate:
     conda:
         "../envs/nsdrecon.yaml"
     params:
-        code=reader_code("validate"),
-        captions=DATA.own_captions,
+        code=reading("validate", READER.place, READER.pictures, READER.captions),
+        captions=DATA.caption_list,
         maps={subject: DATA.own_map(subject) for subject in SUBJECTS},
         pictures=DATA.pictures,
+        read=[READER.pictures, READER.captions],
         readers={subject: DATA.arguments(subject) for subject in SUBJECTS},
     script:
         "../scripts/validate.py"

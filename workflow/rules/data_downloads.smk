@@ -6,30 +6,30 @@
 # file's name and Snakemake's note of it, or a person has put the file there.
 
 
-rule download_nsd:
+rule download_file:
     """One file of the data set, by its key in the bucket."""
     output:
-        file=update(DATA.path("{key}")),
-        record=DATA.path("{key}.record.tsv"),
+        file=update(f"{DATA.root}/{{key}}"),
+        record=f"{DATA.root}/{{key}}.record.tsv",
     log:
-        "<logs>/download_nsd/{key}.log",
+        "<logs>/download_file/{key}.log",
     wildcard_constraints:
-        key=r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
+        key=DATA.keys[0],
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"
     resources:
         download=1,
     params:
-        cfg=untracked(settings("nsd.s3", "nsd.terms_accepted")),
+        server=untracked(DATA.server),
     script:
-        "../scripts/download_nsd.py"
+        "../scripts/download_file.py"
 
 
-use rule download_nsd as download_session with:
+use rule download_file as download_session with:
     output:
-        file=update(raw(DATA.path("{key}"))),
-        record=DATA.path("{key}.record.tsv"),
+        file=update(raw(f"{DATA.root}/{{key}}")),
+        record=f"{DATA.root}/{{key}}.record.tsv",
     wildcard_constraints:
-        key=r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
+        key=DATA.keys[1],
     localrule: True

@@ -16,7 +16,7 @@ if workflow.is_main_process and not {"doctor", "validate"} & set(sys.argv):
         from nsdsim.config import SimulationConfig
 
         SimulationConfig.from_mapping(config["simulation"])
-    if DATA.downloads and not config["nsd"]["terms_accepted"]:
+    if DATA.downloads and DATA.terms_accepted is False:
         logger.warning("nsd.terms_accepted is false: a run stops before it downloads any of NSD.")
 
 

@@ -25,7 +25,8 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
     params = snakemake.params
     cfg, needs, planned, rows = params.cfg, Needs(**params.needs), [], []
     if params.downloads:
-        rows += examined("NSD's bucket", checks.bucket, cfg, needs, planned)
+        bucket = params.title, params.server
+        rows += examined("bucket", checks.bucket, *bucket, needs, planned)
     if params.local:
         rows += examined("local copy", sources.local_files, needs.root, params.local)
     mirrors = cfg["downloads.mirrors"]

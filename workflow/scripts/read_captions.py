@@ -1,11 +1,12 @@
-"""Write the captions of the pictures that the user brought as an array."""
+"""Write the captions of the pictures as an array."""
 
-from nsdrecon.data.contract import read_captions, write_captions
-from nsdrecon.data.pictures import pictures
+from nsdrecon.data.contract import write_captions
+from nsdrecon.extensions import implementation
 from nsdrecon.logs import job_log
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
+    pictures, read = map(implementation, (snakemake.params.pictures, snakemake.params.captions))
     brought = pictures(snakemake.input.pictures)
-    captions = read_captions(snakemake.input.captions[0], brought)
+    captions = read(snakemake.input.captions[0], brought)
     write_captions(captions, brought.n, snakemake.output[0])
     log.info("captions of %d of %d pictures", len(captions), brought.n)

@@ -4,10 +4,11 @@ import numpy as np
 
 from nsdrecon.data.contract import extract_pictures
 from nsdrecon.data.nsd import read_trials, split_ids
-from nsdrecon.data.pictures import pictures
+from nsdrecon.extensions import implementation
 from nsdrecon.job import job
 
 with job(snakemake, brought=["pictures"]):
     seen = [split_ids(read_trials(path), "test") for path in snakemake.input.trials]
     nsd_id = np.unique(np.concatenate(seen))
-    extract_pictures(pictures(snakemake.input.pictures), nsd_id, snakemake.output[0])
+    pictures = implementation(snakemake.params.pictures)(snakemake.input.pictures)
+    extract_pictures(pictures, nsd_id, snakemake.output[0])

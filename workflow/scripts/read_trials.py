@@ -2,7 +2,6 @@
 
 from nsdrecon.data.contract import contract_trials
 from nsdrecon.data.nsd import require_repeats
-from nsdrecon.data.pictures import pictures
 from nsdrecon.extensions import implementation
 from nsdrecon.job import job
 from nsdrecon.store import write_table
@@ -10,7 +9,8 @@ from nsdrecon.store import write_table
 with job(snakemake, brought=["trials", "pictures"]) as log:
     place, *arguments = snakemake.params.reader
     reader = implementation(place)(*arguments)
-    trials = contract_trials(reader, pictures(snakemake.input.pictures))
+    pictures = implementation(snakemake.params.pictures)(snakemake.input.pictures)
+    trials = contract_trials(reader, pictures)
     if snakemake.params.repeats:
         require_repeats(trials, snakemake.params.repeats)
     write_table(snakemake.output[0], trials)

@@ -1,8 +1,7 @@
-"""Read all that the user brought, say what was found, and of every fault what to do."""
+"""Read all of the data set, say what was found, and of every fault what to do."""
 
 import sys
 
-from nsdrecon.data.pictures import pictures
 from nsdrecon.doctor.dataset import of_all, of_subject
 from nsdrecon.doctor.findings import Result, examined, table
 from nsdrecon.extensions import implementation
@@ -10,13 +9,14 @@ from nsdrecon.logs import job_log
 
 with job_log(snakemake.log[0], snakemake.rule) as log:
     params, captions = snakemake.params, next(iter(snakemake.params.captions), None)
-    rows = examined("pictures", of_all, params.pictures, captions)
-    if not any(row.result is Result.FAIL for row in rows):
-        brought = pictures(params.pictures)
+    found = []
+    read = map(implementation, params.read)
+    rows = examined("pictures", of_all, *read, params.pictures, captions, found)
+    for shared in found:
         for subject, (place, *arguments) in params.readers.items():
             reader = implementation(place)(*arguments)
-            shared = brought, captions, params.maps[subject]
-            rows += examined(subject, of_subject, subject, reader, *shared)
+            own_map = params.maps[subject]
+            rows += examined(subject, of_subject, subject, reader, *shared, own_map)
     log.info("what was found:\n%s", table(rows))
 
 if any(row.result is Result.FAIL for row in rows):

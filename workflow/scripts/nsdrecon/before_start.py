@@ -85,8 +85,10 @@ def require_terms_for(made: Set[str], data: DataFiles) -> None:
     InputError
         If the terms are not accepted.
     """
-    if data.downloads and not made.isdisjoint(chain.from_iterable(data.needed().values())):
-        require_terms(data.settings["terms_accepted"])
+    if data.terms_accepted is None or not data.downloads:
+        return
+    if not made.isdisjoint(chain.from_iterable(data.needed().values())):
+        require_terms(data.terms_accepted)
 
 
 def require_slurm(facts: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -134,30 +135,44 @@ class _Rows(Pictures):
             return read_rows(self._images(file), nsd_id)
 
 
-class _Folder(Pictures):
-    def __init__(self, path: str | Path) -> None:
-        self.source = str(path)
-        files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES]
-        self.names = np.array(sorted(file.name for file in files), dtype=str)
-        self.n = len(self.names)
-        if not self.n:
-            raise InputError(path, found="no picture", expected=f"files {listing(SUFFIXES, 9)}")
+class NamedPictures(Pictures):
+    """Pictures that are encoded one by one, as JPEG or PNG, and have names.
+
+    Parameters
+    ----------
+    source
+        The file or folder.
+    names
+        Name of each, shape (n,); an id is a place among them.
+    """
+
+    def __init__(self, source: str | Path, names: np.ndarray) -> None:
+        self.source = str(source)
+        self.names = names
+        self.n = len(names)
+
+    @abstractmethod
+    def encoded(self, nsd_id: int) -> BinaryIO | Path:
+        """The file of a picture, or its bytes."""
 
     def ids(self, images: pd.Series, table: str | Path) -> np.ndarray:
+        """The places of their names."""
         names = images.astype(str).to_numpy(dtype=str)
         without = np.setdiff1d(names, self.names)
         if len(without):
             raise InputError(
                 table,
                 found=f"image {listing(without)} without a picture",
-                expected=f"names of files in {self.source}, such as {self.names[0]}",
+                expected=f"names of pictures in {self.source}, such as {self.names[0]}",
             )
         return rows_of(names, self.names, table).astype(np.int64)
 
     def name(self, nsd_id: int) -> str:
+        """Its name."""
         return str(self.names[nsd_id])
 
     def shape(self, nsd_id: np.ndarray) -> tuple[int, int, int]:
+        """Height, width and 3, by the heads of the files."""
         first = None
         for row in nsd_id:
             with self._opened(row) as image:
@@ -174,6 +189,7 @@ class _Folder(Pictures):
         return (*first[0], 3)
 
     def read(self, nsd_id: np.ndarray) -> np.ndarray:
+        """The pictures, decoded."""
         found = []
         for row in nsd_id:
             try:
@@ -188,13 +204,24 @@ class _Folder(Pictures):
 
     def _opened(self, row: int) -> Image.Image:
         try:
-            return Image.open(self._path(row))
+            return Image.open(self.encoded(row))
         except (OSError, UnidentifiedImageError) as error:
             raise self._unreadable(row, error) from error
 
     def _unreadable(self, row: int, error: Exception) -> InputError:
         found = f"a picture that does not read ({error})"
         return InputError(self._path(row), found=found, expected="a whole picture")
+
+
+class _Folder(NamedPictures):
+    def __init__(self, path: str | Path) -> None:
+        files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES]
+        if not files:
+            raise InputError(path, found="no picture", expected=f"files {listing(SUFFIXES, 9)}")
+        super().__init__(path, np.array(sorted(file.name for file in files), dtype=str))
+
+    def encoded(self, nsd_id: int) -> Path:
+        return self._path(nsd_id)
 
 
 def _require_square(source: str | Path, size: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Data sets whose files the user brings: where they lie, by the patterns of the configuration."""
+"""Data sets by the patterns of the configuration: files that the user brings, or a bucket's."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from nsdrecon.run import WITH_REGIONS, Run
 MAX_SESSIONS = 99  # a session is two digits in the names of files
 MAX_RUNS = 99
 _SESSION, _RUN = "{session", "{run"
+_IN_BUCKET = ("trials", "betas", "mask", "rois", "captions")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of data set that the user brings.
+    """A kind of data set that patterns of the configuration describe.
 
     Parameters
     ----------
@@ -33,15 +34,32 @@ class Reader:
         :class:`nsdrecon.data.prepared.Prepared`.
     settings
         Keys of the section that the class takes.
+    pictures, captions
+        Places of what reads these: :func:`nsdrecon.data.pictures.pictures`,
+        :func:`nsdrecon.data.contract.read_captions`, or functions of the same form.
+    tables
+        Keys of the section that name other files which the user brings, one of each subject.
+    keys
+        Where it comes from a bucket: regular expressions of keys, as
+        :class:`nsdrecon.datasets.files.DataFiles` has them. The section then has ``source``,
+        ``root``, ``s3`` and ``keep_raw``, and its patterns are below ``root``.
+    subjects, n_sessions
+        Of such a data set: its subjects, and how many sessions each has.
     """
 
     kind: str
     place: str
     settings: tuple[str, ...]
+    pictures: str = "nsdrecon.data.pictures:pictures"
+    captions: str = "nsdrecon.data.contract:read_captions"
+    tables: tuple[str, ...] = ()
+    keys: tuple[str, str] | None = None
+    subjects: tuple[int, ...] = ()
+    n_sessions: int = 0
 
 
 class BroughtFiles(DataFiles):
-    """Files that lie on this machine, by patterns with ``{subject}`` and ``{session}``.
+    """Files by patterns with ``{subject}`` and ``{session}``, on this machine or in a bucket.
 
     Parameters
     ----------
@@ -53,14 +71,26 @@ class BroughtFiles(DataFiles):
     Raises
     ------
     InputError
-        If a pattern has other fields, a file that is needed for planning is missing, or the run
-        needs captions and there are none.
+        If a pattern has other fields, a file that is needed for planning is missing, the data set
+        has no such subject, or the run needs captions and there are none.
     """
 
     def __init__(self, run: Run, reader: Reader) -> None:
         super().__init__(run, reader.kind)
         self.reader = reader
+        self.title = reader.kind
         self.settings = run.config[reader.kind]
+        if reader.keys is not None:
+            self.keys, self.root = reader.keys, self.settings["root"]
+            self.downloads = self.settings["source"] == "s3"
+            self.keeps_volumes = self.settings["keep_raw"]
+            unknown = set(run.config["subjects"]) - set(reader.subjects)
+            if unknown:
+                raise InputError(
+                    "subjects",
+                    found=listing(sorted(unknown)),
+                    expected=f"subjects of {self.kind}: {listing(reader.subjects)}",
+                )
         if run.needs_captions and self.settings["captions"] is None:
             raise InputError(
                 f"{self.kind}.captions",
@@ -80,13 +110,15 @@ class BroughtFiles(DataFiles):
 
     @property
     def rules(self) -> list[str]:
-        """One file of rules for all of them."""
-        return ["data_brought"]
+        """One file of rules for all of them, and that of downloads."""
+        return [*(["data_downloads"] if self.downloads else []), "data_brought"]
 
     @property
     def source(self) -> str:
-        """The kind, and the folder in which the responses of all subjects lie."""
-        fixed = self.settings["betas"].partition("{")[0]
+        """The kind, and the folder in which the responses of all subjects lie; or the bucket."""
+        if self.downloads:
+            return f"s3://{self.settings['s3']['bucket']}"
+        fixed = self._placed("betas", self.settings["betas"].partition("{")[0])
         return f"{self.kind} {Path(f'{fixed}*').parent}"
 
     def path(self, role: str, subject: str, session: int | None = None, run: int = 1) -> str:
@@ -107,7 +139,8 @@ class BroughtFiles(DataFiles):
         self, role: str, pattern: str, subject: str, session: int | None = None, run: int = 1
     ) -> str:
         try:
-            return pattern.format(subject=subject_number(subject), session=session, run=run)
+            found = pattern.format(subject=subject_number(subject), session=session, run=run)
+            return self._placed(role, found)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise InputError(
                 f"{self.kind}.{role}",
@@ -115,6 +148,11 @@ class BroughtFiles(DataFiles):
                 expected="a path with the fields {subject} and {session}, or formatted as "
                 "{subject:02d}",
             ) from None
+
+    def _placed(self, role: str, value: Any) -> Any:
+        """A setting; if it is a path in the bucket, that in the folder that mirrors it."""
+        in_bucket = bool(self.root) and role.partition(".")[0] in _IN_BUCKET
+        return f"{self.root}/{value}" if in_bucket else value
 
     def by_session(self, role: str) -> bool:
         """Whether there is a file for each session."""
@@ -130,6 +168,8 @@ class BroughtFiles(DataFiles):
         }
 
     def _found_sessions(self, subject: str) -> list[int]:
+        if self.downloads:
+            return list(range(1, self.reader.n_sessions + 1))
         if not self.by_session("trials"):
             path = self.path("trials", subject)
             # A design of runs says nothing of sessions: it is of one.
@@ -168,9 +208,15 @@ class BroughtFiles(DataFiles):
         return self.settings["pictures"]
 
     @property
-    def own_captions(self) -> list[str]:
+    def caption_list(self) -> list[str]:
         """The table of captions, where it is used."""
-        return [self.settings["captions"]] if self.run.needs_captions else []
+        used = self.run.needs_captions
+        return [self._placed("captions", self.settings["captions"])] if used else []
+
+    @property
+    def own_captions(self) -> list[str]:
+        """The table of captions, where it is used and the user brought it."""
+        return [] if self.downloads else self.caption_list
 
     @property
     def captions(self) -> str:
@@ -209,22 +255,64 @@ class BroughtFiles(DataFiles):
         return {name: self.settings[name] for name in ("betas", "mask")}
 
     def own_files(self) -> dict[str, list[str]]:
-        """Every file and folder that the section names, by its key."""
-        subjects = self.run.subjects
+        """Every file and folder of the user that the section names, by its key."""
         found = {
+            key: paths
+            for key, paths in self._named().items()
+            if not (self.downloads and key in _IN_BUCKET)
+        }
+        return {f"{self.kind}.{key}": list(dict.fromkeys(paths)) for key, paths in found.items()}
+
+    def _named(self) -> dict[str, list[str]]:
+        subjects = self.run.subjects
+        return {
             "trials": [path for subject in subjects for path in self.trials(subject)],
             "betas": [self.betas(name, n) for name in subjects for n in self.sessions[name]],
             "mask": [self.mask(subject) for subject in subjects],
             "noise_ceiling": [path for path in map(self.own_map, subjects) if path],
             "rois": [path for name in subjects for path in self.region_volumes(name).values()],
             "pictures": [self.pictures],
-            "captions": self.own_captions,
+            "captions": self.caption_list,
+            **{key: [self.path(key, name) for name in subjects] for key in self.reader.tables},
         }
-        return {f"{self.kind}.{key}": list(dict.fromkeys(paths)) for key, paths in found.items()}
+
+    def needed(self) -> dict[str, list[str]]:
+        """What a run downloads, by whose it is."""
+        if not self.downloads:
+            return {}
+        return {"all subjects": self.caption_list, **{s: self._of(s) for s in self.run.subjects}}
+
+    def _of(self, subject: str) -> list[str]:
+        analysed = {s for name in WITH_REGIONS for s in self.run.brain.get(name, [])}
+        regions = self.region_volumes(subject).values() if subject in analysed else []
+        maps = [self.mask(subject), *regions]
+        return [*dict.fromkeys(maps), *self.trials(subject), *self._volumes(subject)]
+
+    def _volumes(self, subject: str) -> list[str]:
+        return [self.betas(subject, session) for session in self.sessions[subject]]
+
+    @property
+    def temporary(self) -> list[str]:
+        """Downloads that are removed once they are used."""
+        if self.keeps_volumes or not self.downloads:
+            return []
+        return [path for subject in self.run.subjects for path in self._volumes(subject)]
+
+    def downloads_in_detail(self) -> dict[str, Any]:
+        """What a run downloads: whole files, of which volumes are removed after use."""
+        found = super().downloads_in_detail() | {"root": self.root, "files": self.needed()}
+        if self.temporary:
+            folder = f"{self.run.results}/{{}}/betas/sessions/{{:02d}}.h5"
+            found["voxels"] = {
+                self.betas(subject, session): (folder.format(subject, session), 0)
+                for subject in self.run.subjects
+                for session in self.sessions[subject]
+            }
+        return found
 
     def arguments(self, subject: str) -> tuple[str, dict[str, Any], int, list[int]]:
         """What a job makes the reader of a subject from: its place, and its arguments."""
-        settings = {key: self.settings[key] for key in self.reader.settings}
+        settings = {key: self._placed(key, self.settings[key]) for key in self.reader.settings}
         return self.reader.place, settings, subject_number(subject), self.sessions[subject]
 
 

@@ -36,12 +36,28 @@ class DataFiles(ABC):
         Whether it is a copy, in NSD's layout, that the user has.
     downloads
         Whether it comes out of a bucket.
+    root
+        Folder that mirrors the bucket.
+    title
+        Whose bucket it is.
+    keys
+        Regular expressions of keys in the bucket: of what stays here, and of the volumes of
+        sessions, which may be removed once they are used.
+    terms_accepted
+        Whether the user accepted the terms of use; None where nothing of it waits for that.
+    keeps_volumes
+        Whether volumes of sessions stay after their voxels have been cut out.
     """
 
     settings: Mapping[str, Any]
     simulated = False
     local = False
     downloads = False
+    root = ""
+    title = ""
+    keys = ("", "")
+    terms_accepted: bool | None = None
+    keeps_volumes = True
 
     def __init__(self, run: Run, kind: str) -> None:
         self.run = run
@@ -104,6 +120,11 @@ class DataFiles(ABC):
     @abstractmethod
     def described(self) -> Mapping[str, str]:
         """Words of the report: ``betas`` and ``mask``."""
+
+    @property
+    def server(self) -> dict[str, Any]:
+        """The bucket, as :func:`nsdrecon.transfer.s3.open_bucket` takes it."""
+        return {"s3": self.settings.get("s3", {}), "terms_accepted": self.terms_accepted}
 
     @property
     def annotations(self) -> list[str]:

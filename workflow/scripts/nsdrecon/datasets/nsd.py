@@ -35,13 +35,24 @@ class NSDFiles(DataFiles):
         that is not one's own.
     """
 
+    title = "NSD"
+    keys = (
+        r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
+        r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
+    )
+
     def __init__(self, run: Run, kind: str) -> None:
         super().__init__(run, kind)
         self.settings = run.config["nsd"]
+        self.terms_accepted = self.settings["terms_accepted"]
+        self.keeps_volumes = self.settings["keep_raw"]
+        # A simulation never writes where another source reads.
+        simulated = f"resources/simulated/{run.config['run']['name']}"
         source = kind if kind == SIMULATED else self.settings["source"]
         self.simulated = source == SIMULATED
         self.local = source == "local"
         self.downloads = source == "s3"
+        self.root = simulated if self.simulated else self.settings["root"]
         self.images_by_ranges = self.downloads and self.settings["stimuli"] == "ranges"
         self.voxels_by_ranges = self.downloads and self.settings["volumes"] == "ranges"
         if self.voxels_by_ranges and (self.settings["format"] != "hdf5" or self.keeps_volumes):
@@ -112,17 +123,6 @@ class NSDFiles(DataFiles):
         if self.local:
             return f"local {self.settings['root']}"
         return f"s3://{self.settings['s3']['bucket']}"
-
-    @property
-    def keeps_volumes(self) -> bool:
-        """Whether volumes of sessions stay after their voxels have been cut out."""
-        return self.settings["keep_raw"]
-
-    @property
-    def root(self) -> str:
-        """Folder that mirrors the bucket; a simulation never writes where another source reads."""
-        name = self.run.config["run"]["name"]
-        return f"resources/simulated/{name}" if self.simulated else self.settings["root"]
 
     def path(self, key: str) -> str:
         """Path of a file by its key in the bucket."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nsdrecon.doctor import amounts, cluster, nodes, sources
 from nsdrecon.doctor.amounts import Needs
@@ -12,36 +13,41 @@ from nsdrecon.doctor.findings import Finding, Result, examined
 from nsdrecon.errors import InputError
 from nsdrecon.graph.plan import PlannedJob
 from nsdrecon.transfer.plan import Planned
-from nsdrecon.transfer.s3 import nsd_bucket
+from nsdrecon.transfer.s3 import open_bucket
 
 
-def bucket(settings: Mapping[str, object], needs: Needs, planned: list[Planned]) -> list[Finding]:
-    """Terms of use, and the objects of NSD's bucket that are still to be fetched.
+def bucket(
+    title: str, server: Mapping[str, Any], needs: Needs, planned: list[Planned]
+) -> list[Finding]:
+    """Terms of use, if there are any, and the objects of a bucket that are still to be fetched.
 
     Parameters
     ----------
-    settings
-        ``nsd.terms_accepted`` and ``nsd.s3`` of the configuration.
+    title
+        Whose bucket it is.
+    server
+        ``s3`` of the data set's section of the configuration, and ``terms_accepted``.
     needs
         What the run downloads.
     planned
         Gets what can be read, with its sizes.
     """
-    terms = examined("NSD's terms", sources.terms, settings["nsd.terms_accepted"])
-    if terms[0].result is Result.FAIL:
+    check, accepted = f"{title}'s bucket", server["terms_accepted"]
+    terms = [] if accepted is None else examined("NSD's terms", sources.terms, accepted)
+    if any(row.result is Result.FAIL for row in terms):
         skipped = "not asked before its terms are accepted"
-        return [*terms, Finding("NSD's bucket", Result.SKIPPED, skipped)]
+        return [*terms, Finding(check, Result.SKIPPED, skipped)]
     keys = {needs.key(path) for paths in needs.missing().values() for path in paths}
-    objects, readable = sources.objects(nsd_bucket(settings), keys)
-    sizes = examined("sizes in NSD's bucket", _sizes, settings, needs, readable, planned)
+    objects, readable = sources.objects(open_bucket(**server), keys, check)
+    sizes = examined(f"sizes in {check}", _sizes, server, needs, readable, planned)
     return [*terms, objects, *sizes]
 
 
 def _sizes(
-    settings: Mapping[str, object], needs: Needs, readable: set[str], planned: list[Planned]
+    server: Mapping[str, Any], needs: Needs, readable: set[str], planned: list[Planned]
 ) -> list[Finding]:
     with tempfile.TemporaryDirectory() as folder:
-        planned += amounts.nsd_downloads(nsd_bucket(settings), needs, readable, Path(folder))
+        planned += amounts.nsd_downloads(open_bucket(**server), needs, readable, Path(folder))
     return []
 
 

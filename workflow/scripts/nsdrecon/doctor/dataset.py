@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from nsdrecon.data.contract import contract_trials, read_captions, require_captions
+from nsdrecon.data.contract import contract_trials, require_captions
 from nsdrecon.data.nsd import SPLITS, split_ids
-from nsdrecon.data.pictures import Pictures, pictures
+from nsdrecon.data.pictures import Pictures
 from nsdrecon.data.prepared import Prepared
 from nsdrecon.data.session_files import divided_by
 from nsdrecon.data.volumes import read_map
@@ -24,29 +25,48 @@ _COMPARED = 1000
 _FEWEST_PAIRS, _STANDARD_ERRORS = 10, 3.0
 
 
-def of_all(path: str | Path, captions: str | Path | None) -> Iterator[Finding]:
+class Captions(NamedTuple):
+    """Captions by picture, and where they come from."""
+
+    source: str
+    texts: dict[int, list[str]]
+
+
+def of_all(
+    open_pictures: Callable[[str], Pictures],
+    read_captions: Callable[[str, Pictures], dict[int, list[str]]],
+    path: str,
+    captions: str | None,
+    shared: list[tuple[Pictures, Captions | None]],
+) -> Iterator[Finding]:
     """What all subjects share.
 
     Parameters
     ----------
+    open_pictures, read_captions
+        What reads them.
     path
         File or folder of pictures.
     captions
         Table of captions; None if the run needs none.
+    shared
+        Gets what is found: the pictures, and their captions if the run needs any.
 
     Raises
     ------
     InputError
         If they are not what they should be.
     """
-    found = pictures(path)
+    found = open_pictures(path)
     yield Finding("pictures", Result.OK, f"{path}: {found.n} pictures")
     if captions is None:
+        shared.append((found, None))
         yield Finding("captions", Result.SKIPPED, "this run needs none")
     else:
         texts = read_captions(captions, found)
         n_captions = sum(map(len, texts.values()))
         said = f"{captions}: {n_captions} captions of {len(texts)} pictures"
+        shared.append((found, Captions(captions, texts)))
         yield Finding("captions", Result.OK, said)
 
 
@@ -54,7 +74,7 @@ def of_subject(
     subject: str,
     reader: Prepared,
     brought: Pictures,
-    captions: str | Path | None,
+    captions: Captions | None,
     noise_ceiling: str | Path | None,
 ) -> Iterator[Finding]:
     """What one subject has; each fault is a row, and what does not depend on it is looked at too.
@@ -68,7 +88,7 @@ def of_subject(
     brought
         The pictures of all subjects.
     captions
-        Table of captions; None if the run needs none.
+        None if the run needs none.
     noise_ceiling
         The map of the noise ceiling, if the user has one.
     """
@@ -112,13 +132,13 @@ def _trials(
 
 
 def _seen(
-    check: str, trials: pd.DataFrame, brought: Pictures, captions: str | Path | None
+    check: str, trials: pd.DataFrame, brought: Pictures, captions: Captions | None
 ) -> Iterator[Finding]:
     nsd_id = np.concatenate([split_ids(trials, split) for split in SPLITS])
     height, width, _ = brought.shape(nsd_id)
     yield Finding(check, Result.OK, f"all {len(nsd_id)} have {height} x {width} pixels")
     if captions is not None:
-        require_captions(read_captions(captions, brought), nsd_id, brought, captions)
+        require_captions(captions.texts, nsd_id, brought, captions.source)
         yield Finding(check, Result.OK, "all have captions")
 
 

@@ -30,7 +30,9 @@ def terms(accepted: bool) -> Iterator[Finding]:
     yield Finding("NSD's terms", Result.OK, "nsd.terms_accepted: true")
 
 
-def objects(bucket: Bucket, keys: Iterable[str]) -> tuple[Finding, set[str]]:
+def objects(
+    bucket: Bucket, keys: Iterable[str], check: str = "NSD's bucket"
+) -> tuple[Finding, set[str]]:
     """Whether objects of a bucket can be read.
 
     Parameters
@@ -39,6 +41,8 @@ def objects(bucket: Bucket, keys: Iterable[str]) -> tuple[Finding, set[str]]:
         Where they are.
     keys
         Of the objects.
+    check
+        Name of the row.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def objects(bucket: Bucket, keys: Iterable[str]) -> tuple[Finding, set[str]]:
     set of str
         The keys that can be.
     """
-    check, place = "NSD's bucket", f"s3://{bucket.name}"
+    place = f"s3://{bucket.name}"
     keys = sorted(set(keys))
     if not keys:
         return Finding(check, Result.SKIPPED, "nothing of it is left to be fetched"), set()

@@ -328,8 +328,31 @@ def nsd_bucket(settings: Mapping[str, object], workers: int = WORKERS) -> Bucket
     InputError
         If the terms are not accepted; as `Bucket`.
     """
-    require_terms(settings["nsd.terms_accepted"])
-    server = dict(settings["nsd.s3"])
+    return open_bucket(settings["nsd.s3"], settings["nsd.terms_accepted"], workers)
+
+
+def open_bucket(
+    s3: Mapping[str, object], terms_accepted: bool | None = None, workers: int = WORKERS
+) -> Bucket:
+    """The bucket of a data set.
+
+    Parameters
+    ----------
+    s3
+        ``bucket``, endpoint, region, anonymous, profile.
+    terms_accepted
+        Whether NSD's terms are; None for a data set that has none.
+    workers
+        Concurrent requests.
+
+    Raises
+    ------
+    InputError
+        If there are terms and they are not accepted; as `Bucket`.
+    """
+    if terms_accepted is not None:
+        require_terms(terms_accepted)
+    server = dict(s3)
     return Bucket(server.pop("bucket"), **server, workers=workers)
 
 
