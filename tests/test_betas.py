@@ -392,7 +392,7 @@ def test_image_in_both_splits(experiment):
     experiment.extract()
     image = experiment.trials.loc[experiment.trials["split"] == "test", "nsd_id"].iloc[0]
     experiment.trials.loc[(experiment.trials["nsd_id"] == image).idxmax(), "split"] = "train"
-    with pytest.raises(InputError, match=rf"found nsd_id {image} in both splits"):
+    with pytest.raises(InputError, match=rf"found nsd_id {image} in two splits"):
         experiment.average()
     assert_no_output(experiment)
 

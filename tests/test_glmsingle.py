@@ -9,7 +9,7 @@ from nsdrecon.data.glmsingle import GLMsingle
 from nsdrecon.errors import InputError
 from own_files import OwnFiles
 
-SECTION = {"scale": 1, "units": "percent signal change", "column": "trial_type", "ignored": []}
+SECTION = {"scale": 1, "units": "%", "column": "trial_type", "ignored": [], "tests": []}
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ def project(tmp_path_factory):
 def leaks(jobs: list[Job]) -> dict[str, set[str]]:
     """Reconstructions that are no oracle's, with the forbidden files they are made from."""
     outputs = [path for job in jobs for path in job.outputs]
-    from_test = {TEST_STIMULI}
-    from_test |= {path for path in outputs if TEST_STIMULI in ancestors(jobs, path)}
+    from_test = {path for path in outputs if path.startswith(TEST_STIMULI.removesuffix(".h5"))}
+    from_test |= {path for path in outputs if from_test & ancestors(jobs, path)}
     from_test |= {path for path in outputs if ORACLE in path}
     made = [path for path in outputs if "/reconstructions/" in path and ORACLE not in path]
     found = {path: ancestors(jobs, path) & from_test for path in made}
@@ -55,14 +55,17 @@ def unlabelled(jobs: list[Job]) -> set[str]:
 
 
 def test_no_reconstruction_from_files_of_a_user_descends_from_test_stimuli(project):
-    section = OwnFiles(project / "own").write()
-    overlay = {"subjects": [1], "dataset": {"kind": "prepared"}, "prepared": section}
+    section = OwnFiles(project / "own").with_further_test().write()
+    overlay = {"subjects": [1], "dataset": {"kind": "prepared", "tests": ["far"]}}
+    overlay["prepared"] = section
     overlay["brain"] = {"regions": [], "correlation": []}
     (project / "own.yaml").write_text(yaml.safe_dump(overlay))
     jobs = planned_jobs(project, ["config/demo.yaml", "own.yaml"])
     assert {"read_session", "read_test_pictures", "read_captions"} <= {job.rule for job in jobs}
     made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
     assert len(made) > 10
+    assert any("subj01-test-far/" in path for path in made)
+    assert any(path.endswith("/stimuli/test-far.h5") for job in jobs for path in job.outputs)
     assert leaks(jobs) == {}
 
 

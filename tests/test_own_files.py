@@ -22,7 +22,7 @@ from nsdrecon.errors import InputError
 from nsdrecon.store import read_array
 from own_files import AFFINE, N_TRAIN, OwnFiles
 
-DEFAULTS = {"scale": 1, "units": "percent signal change"}
+DEFAULTS = {"scale": 1, "units": "percent signal change", "tests": []}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_what_is_found_is_said(own):
         "train: 30 images in 60 trials (30 shown 2x)",
         "test: 8 images in 16 trials (8 shown 2x)",
         "sessions (trials): 1 (38), 2 (38)",
-        "no image is in both splits",
+        "no image is in two splits",
         "all 38 have 16 x 16 pixels",
         "24 voxels of a volume of (6, 5, 4)",
         "0 voxels are not finite, 0 do not vary",

@@ -16,6 +16,7 @@ from nsdrecon.data.nsd import read_design, split_ids, trial_table
 from nsdrecon.ridge.decoding import predict
 from nsdrecon.store import read_array, read_ids
 from one_process import run_jobs
+from own_files import OwnFiles
 from workflow_runs import copy_project
 
 SMALL = {
@@ -76,20 +77,73 @@ LEAKS = [
 ]
 
 
+# Files that a person brings, with two test sets.
+OWN = {
+    "subjects": [1],
+    "systems": ["vdvae"],
+    "oracles": [],
+    "responses": SMALL["responses"],
+    "latents": {"vdvae_layers": 4},
+    "brain": {"regions": [], "correlation": []},
+    "evaluation": {"categories": None},
+}
+OWN_TRAINED = [
+    f"{RESULTS}/subj01/weights/vdvae.scores.tsv",
+    f"{RESULTS}/subj01/reconstructions/mean-image.h5",
+    f"{RESULTS}/stimuli/test.h5",
+    f"{RESULTS}/stimuli/test-far.h5",
+]
+OWN_TEST_DATA = {
+    *(f"subj01/betas/sessions/{session:02d}.h5" for session in SESSIONS),
+    "stimuli/test.h5",
+    "stimuli/test-far.h5",
+    "subj01/betas/test.h5",
+    "subj01-test-far/betas/test.h5",
+    "subj01/reconstructions/nearest-training-image.h5",
+}
+OWN_LEAK = (
+    "read_train_pictures.py",
+    'split_ids(read_trials(snakemake.input.trials), "train")',
+    'read_trials(snakemake.input.trials)["nsd_id"].unique()',
+    "subj01/stimuli/train.h5",
+)
+
+
 def run(project, *targets):
     run_jobs(project, *targets, overlays=("config/demo.yaml", SMALL))
 
 
 def with_raw_files_of(project, folder, leaks=()):
     """A project with the raw files of another, and perhaps leaks."""
-    copy = copy_project(folder / "project")
+    copy = with_leaks(copy_project(folder / "project"), leaks)
     shutil.copytree(project / "resources", copy / "resources")
+    return copy
+
+
+def with_leaks(project, leaks):
     for name, line, leaky, _ in leaks:
-        path = copy / "workflow/scripts" / name
+        path = project / "workflow/scripts" / name
         text = path.read_text()
         assert text.count(line) == 1
         path.write_text(text.replace(line, leaky))
-    return copy
+    return project
+
+
+def changed_with_files_of_a_user(folder, kind, *targets, leaks=()):
+    """The results that change with all test data of files that a person brings."""
+    projects = []
+    for name in ("before", "after"):
+        project = with_leaks(copy_project(folder / name), leaks)
+        own = OwnFiles(project / "own").with_further_test()
+        if name == "after":
+            own.with_other_test_data()
+        section = own.write() if kind == "prepared" else own.write_glmsingle()
+        # Files say where their data come from, which is to be the same place.
+        section = {key: value.replace(f"{project}/", "") for key, value in section.items()}
+        overlay = {**OWN, "dataset": {"kind": kind, "tests": ["far"]}, kind: section}
+        run_jobs(project, *targets, overlays=("config/demo.yaml", overlay))
+        projects.append(project)
+    return changed_files(*projects)
 
 
 def trials_of(project):
@@ -177,6 +231,20 @@ def test_leaks_are_found(project, tmp_path):
     for copy in (leaky, other):
         run(copy, *(f"{RESULTS}/{name}" for name in leaking))
     assert leaking <= changed_files(leaky, other)
+
+
+@pytest.mark.parametrize("kind", ["prepared", "glmsingle"])
+def test_training_on_files_of_a_user_is_the_same_with_other_test_data(tmp_path, kind):
+    """Of every test set."""
+    assert changed_with_files_of_a_user(tmp_path, kind, *OWN_TRAINED) == OWN_TEST_DATA
+
+
+def test_a_leak_of_files_of_a_user_is_found(tmp_path):
+    leaking = OWN_LEAK[-1]
+    found = changed_with_files_of_a_user(
+        tmp_path, "prepared", f"{RESULTS}/{leaking}", leaks=[OWN_LEAK]
+    )
+    assert leaking in found
 
 
 @pytest.mark.parametrize("system", SMALL["systems"])

@@ -51,6 +51,36 @@ class OwnFiles:
         names = ("trials.tsv", "betas.npy", "mask.nii.gz", "pictures.h5", "captions.tsv")
         return {name.partition(".")[0]: str(self.folder / name) for name in names}
 
+    def with_further_test(self, name: str = "far") -> OwnFiles:
+        """The same with a second test set: every other test image."""
+        last = self.trials["image"] >= N_TRAIN + N_TEST // 2
+        self.trials.loc[last, "split"] = name
+        return self
+
+    def with_other_test_data(self) -> OwnFiles:
+        """The same with other responses to all test images, which are other pictures."""
+        tested = self.trials["split"] != "train"
+        self.betas[tested] = np.random.default_rng(1).normal(5, 9, self.betas[tested].shape)
+        self.pictures[N_TRAIN:] = 255 - self.pictures[N_TRAIN:]
+        self.captions.loc[N_TRAIN:, "caption"] = "something else"
+        return self
+
+    def write_glmsingle(self) -> dict:
+        """Write them as GLMsingle's files with events; returns section ``glmsingle``."""
+        section, place = self.write(), self.folder
+        for session, shown in self.trials.groupby("session"):
+            events = pd.DataFrame({"onset": range(len(shown)), "trial_type": shown["image"]})
+            events.to_csv(place / f"events_{session}.tsv", sep="\t", index=False)
+            outputs = {"betasmd": self.betas[shown.index].T[:, None, None]}
+            np.save(place / f"TYPED_{session}.npy", outputs, allow_pickle=True)
+        test = self.trials.loc[self.trials["split"] != "train", ["image", "split"]]
+        test.drop_duplicates().to_csv(place / "test.tsv", sep="\t", index=False)
+        return section | {
+            "trials": str(place / "events_{session}.tsv"),
+            "betas": str(place / "TYPED_{session}.npy"),
+            "test": str(place / "test.tsv"),
+        }
+
     def volumes(self) -> np.ndarray:
         """The betas as (x, y, z, trials)."""
         found = np.zeros((*SHAPE, len(self.betas)), dtype=np.float32)

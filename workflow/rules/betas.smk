@@ -2,7 +2,7 @@
 
 
 rule average_betas:
-    """Mean response of each image over its repeats, for both splits."""
+    """Mean response of each image over its repeats, for every split."""
     input:
         unpack(design),
         sessions=lambda wildcards: expand(
@@ -14,6 +14,7 @@ rule average_betas:
     output:
         train="<results>/{subject}/betas/train.h5",
         test="<results>/{subject}/betas/test.h5",
+        tests=expand("<results>/{{subject}}-test-{test}/betas/test.h5", test=RUN.tests),
     log:
         "<logs>/average_betas/{subject}.log",
     benchmark:
@@ -28,5 +29,6 @@ rule average_betas:
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
         source=DATA.source,
+        tests=RUN.tests,
     script:
         "../scripts/average_betas.py"

@@ -183,12 +183,23 @@ def design(wildcards):
     return {"design": DATA.design} if DATA.design else {}
 
 
+def tested_images(wildcards):
+    """The pictures of the test set that was decoded."""
+    tested = wildcards.variant.removeprefix("-") if of_further_test(wildcards) else "test"
+    return f"<results>/stimuli/{tested}.h5"
+
+
+def of_further_test(wildcards):
+    """Whether another test set than the first is meant."""
+    return wildcards.get("variant", "").startswith("-test-")
+
+
 def categories(wildcards):
     """The table of categories, where identification within them is asked for; to be unpacked.
 
     An input that is left out is None to a script; one that is an empty list is not.
     """
-    wanted = config["evaluation"]["categories"] is not None
+    wanted = config["evaluation"]["categories"] is not None and not of_further_test(wildcards)
     return {"categories": f"<results>/{wildcards.subject}/categories.tsv"} if wanted else {}
 
 

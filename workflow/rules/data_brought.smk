@@ -90,16 +90,16 @@ rule read_train_pictures:
 
 
 rule read_test_pictures:
-    """The pictures of all subjects' test splits: what reconstructions are scored against."""
+    """The pictures of one test set of all subjects: what reconstructions are scored against."""
     input:
         pictures=DATA.pictures,
         trials=expand("<results>/{subject}/trials.tsv", subject=SUBJECTS),
     output:
-        "<results>/stimuli/test.h5",
+        "<results>/stimuli/{tested}.h5",
     log:
-        "<logs>/read_test_pictures.log",
+        "<logs>/read_test_pictures/{tested}.log",
     benchmark:
-        "<benchmarks>/read_test_pictures.tsv"
+        "<benchmarks>/read_test_pictures/{tested}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -7,6 +7,7 @@ TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
 TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
+TABLES += [f"test-{name}/metrics.tsv" for name in RUN.tests]
 REPEATS = list(range(1, DATA.max_repeats + 1))
 
 
@@ -105,7 +106,7 @@ use rule evaluation as variant_evaluation with:
     input:
         unpack(categories),
         reconstructions=["<results>/{subject}{variant}/reconstructions/{system}.h5"],
-        stimuli="<results>/stimuli/test.h5",
+        stimuli=tested_images,
         responses="<results>/{subject}{variant}/betas/test.h5",
         networks=MODELS.files("networks"),
         checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
@@ -117,7 +118,7 @@ use rule evaluation as variant_evaluation with:
     benchmark:
         "<benchmarks>/variant_evaluation/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
-        variant=r"-repeats\d|-holdout",
+        variant=r"-repeats\d|-holdout|-test-[a-z0-9_]+",
         system="|".join(SYSTEMS),
 
 
@@ -158,6 +159,37 @@ rule metrics:
         ceilings=RUN.oracle_titles,
     script:
         "../scripts/metrics.py"
+
+
+use rule metrics as test_metrics with:
+    # The same of a further test set, which is pooled with no other.
+    input:
+        scores=expand(
+            "<results>/{subject}-test-{{test}}/evaluation/{system}.tsv",
+            subject=SUBJECTS,
+            system=[*RUN.titles, *RUN.shuffled_titles],
+        ),
+        responses=expand("<results>/{subject}-test-{{test}}/betas/test.h5", subject=SUBJECTS),
+    output:
+        long=shown("<results>/tables/test-{test}/metrics.tsv", "metrics", "Tables", table="{test}"),
+        markdown="<results>/tables/test-{test}/metrics.md",
+        latex="<results>/tables/test-{test}/metrics.tex",
+        contrasts="<results>/tables/test-{test}/contrasts.tsv",
+        retrieval="<results>/tables/test-{test}/retrieval.tsv",
+        published="<results>/tables/test-{test}/published.tsv",
+    log:
+        "<logs>/test_metrics/{test}.log",
+    benchmark:
+        "<benchmarks>/test_metrics/{test}.tsv"
+    params:
+        code=code("metrics"),
+        cfg=settings("evaluation.bootstrap", "seed"),
+        metrics=METRICS,
+        contrasts=RUN.contrasts,
+        subjects=SUBJECTS,
+        systems=RUN.titles,
+        floors=RUN.shuffled_titles,
+        ceilings={},
 
 
 rule sample_agreement:

@@ -343,6 +343,7 @@ rule report:
         scores=rules.metrics_figure.output.figures,
         repeats=[rules.repeats.output.figure] if RUN.repeats else [],
         holdout=rules.holdout.output if RUN.holdout else [],
+        tests=expand("<results>/tables/test-{test}/metrics.tsv", test=RUN.tests),
         brain=[
             f"<results>/figures/{analysis}_{subject}.png"
             for analysis, subjects in RUN.brain.items()
@@ -359,6 +360,7 @@ rule report:
         code=code("report"),
         config=config,
         command=untracked(COMMAND),
+        tests=RUN.tests,
         defaults=default_values(SCHEMA),
         described=DATA.described,
         subjects=SUBJECTS,

@@ -1,4 +1,4 @@
-"""Copy the test pictures of all subjects out of those that the user brought."""
+"""Copy the pictures of one test set of all subjects out of those that the user brought."""
 
 import numpy as np
 
@@ -8,7 +8,8 @@ from nsdrecon.extensions import implementation
 from nsdrecon.job import job
 
 with job(snakemake, brought=["pictures"]):
-    seen = [split_ids(read_trials(path), "test") for path in snakemake.input.trials]
+    tested = snakemake.wildcards.tested
+    seen = [split_ids(read_trials(path), tested) for path in snakemake.input.trials]
     nsd_id = np.unique(np.concatenate(seen))
     pictures = implementation(snakemake.params.pictures)(snakemake.input.pictures)
     extract_pictures(pictures, nsd_id, snakemake.output[0])

@@ -35,6 +35,7 @@ with job(snakemake) as log:
         Section("Warnings", beware or ["None."]),
         sections.files(Path(snakemake.output[0]).parent, logs),
         sections.scores(scores, metrics, contrasts, **shown, protocol=protocol),
+        sections.further_tests(dict(zip(params.tests, files.tests, strict=True)), **shown),
         Section("Samples", [sections.figure(path, legible=False) for path in files.samples]),
         sections.beyond_the_mean(files.repeats, metrics, holdout, **shown),
         sections.published_values(protocol),

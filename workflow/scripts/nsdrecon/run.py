@@ -115,6 +115,11 @@ class Run:
         return [f"subj{number:02d}" for number in self.config["subjects"]]
 
     @cached_property
+    def tests(self) -> list[str]:
+        """Further test sets, which are decoded and scored apart from the first."""
+        return list(self.config["dataset"]["tests"])
+
+    @cached_property
     def systems(self) -> list[str]:
         """The systems; the others start from the first stage's images, so that is always there."""
         return _distinct([STAGE1, *self.config["systems"]])
@@ -224,8 +229,12 @@ class Run:
     @cached_property
     def floor_titles(self) -> dict[str, str]:
         """Titles of the floors: those of all systems together, then each system's own."""
-        own = {f"shuffled-{name}": f"{self._title(name)}, shuffled brain" for name in self.systems}
-        return {**FLOORS, **own}
+        return {**FLOORS, **self.shuffled_titles}
+
+    @cached_property
+    def shuffled_titles(self) -> dict[str, str]:
+        """Titles of the systems' own floors."""
+        return {f"shuffled-{name}": f"{self._title(name)}, shuffled brain" for name in self.systems}
 
     def _title(self, name: str) -> str:
         system = self.registry.system(name)

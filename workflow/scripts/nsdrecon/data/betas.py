@@ -11,7 +11,7 @@ alone: whatever the test trials are, the training responses are the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import pandas as pd
 import scipy.sparse
 
 from nsdrecon.data.noise_ceiling import training_ncsnr
-from nsdrecon.data.nsd import SPLITS, split_ids
+from nsdrecon.data.nsd import split_ids
 from nsdrecon.data.session_files import Session, read_block, trials_of
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError, listing
@@ -44,13 +44,13 @@ def average_repeats(
     session_zscore: bool = False,
     min_ncsnr: float | None = None,
 ) -> None:
-    """Mean response of each image over its available repeats, for both splits.
+    """Mean response of each image over its available repeats, for every split.
 
     The outputs hold ``nsd_id`` (n,) ascending, ``betas`` (n, n_voxels) float32, ``repeats`` (n,),
-    ``voxel`` and ``affine``; that of the test images also the single trials: ``trial_betas``
+    ``voxel`` and ``affine``; those of test images also the single trials: ``trial_betas``
     (n_trials, n_voxels) float32, ``trial_nsd_id`` and ``trial`` (n_trials,).
 
-    Both splits have the same voxels. Left out are those that are not finite in some training trial
+    All splits have the same voxels. Left out are those that are not finite in some training trial
     or do not vary over the training trials of some session (in NSD: volume edges that a session
     missed) and, on request, those with a low ncsnr; how many is logged and stored. No test trial
     has a say in it.
@@ -64,7 +64,8 @@ def average_repeats(
     subject
         Whose betas these are.
     outputs
-        ``{"train": path, "test": path}``, HDF5 files, written all or nothing.
+        Split to its HDF5 file, written all or nothing: ``train``, ``test``, and those of further
+        test sets.
     session_zscore
         Give each voxel mean 0 and standard deviation 1 over the training trials of each session (as
         in MindEye2, but there over all trials) instead of percent signal change (as in
@@ -78,12 +79,12 @@ def average_repeats(
     ------
     InputError
         If a session's file is missing, damaged or does not fit the trial table or the other
-        sessions, if a split has no image, an image is in both or a session has less than two
+        sessions, if a split has no image, an image is in two or a session has less than two
         training trials, if no training image is repeated and ``min_ncsnr`` is given, if a voxel is
         not finite in test trials alone, or if no voxel is left.
     """
     numbers = sorted(sessions)
-    _require_trials(trials, numbers, subject)
+    _require_trials(trials, numbers, subject, outputs)
     trials = trials.sort_values(["session", "trial"])
     with ExitStack() as stack:
         files = [stack.enter_context(open_h5(sessions[number])) for number in numbers]
@@ -110,7 +111,7 @@ def average_repeats(
             **({} if min_ncsnr is None else {"min_ncsnr": min_ncsnr}),
         }
         writers = []
-        for split in SPLITS:
+        for split in outputs:
             file = stack.enter_context(create_h5(outputs[split]))
             voxels.subset(kept).write(file)
             file.attrs.update(attributes, split=split)
@@ -141,7 +142,7 @@ class _MeanWriter:
         file.create_dataset("repeats", data=self.repeats)
         self.means = _create_blocked(file, "betas", len(nsd_id), n_voxels)
         self.single_trials = None
-        if split == "test":
+        if split != "train":
             file.create_dataset("trial_nsd_id", data=trial_ids)
             trial = trials["trial"].to_numpy(dtype=np.int64)[self.rows]
             file.create_dataset("trial", data=trial)
@@ -229,19 +230,22 @@ def _not_finite(betas: np.ndarray, session: Session) -> np.ndarray:
     return in_training
 
 
-def _require_trials(trials: pd.DataFrame, numbers: Sequence[int], subject: str) -> None:
-    """Check that the trial table has just these sessions, and trials enough for both splits."""
+def _require_trials(
+    trials: pd.DataFrame, numbers: Sequence[int], subject: str, splits: Iterable[str]
+) -> None:
+    """Check that the trial table has just these sessions, and trials enough for all splits."""
     source = f"trial table of {subject}"
     found = sorted(set(trials["session"]))
     if found != list(numbers):
         raise InputError(source, found=f"sessions {found}", expected=f"sessions {list(numbers)}")
-    for split in SPLITS:
+    for split in splits:
         if not (trials["split"] == split).any():
             raise InputError(source, found=f"no {split} image", expected="at least one")
-    both = np.intersect1d(*(split_ids(trials, split) for split in SPLITS))
-    if len(both):
+    counts = trials.groupby(ID)["split"].nunique()
+    several = counts.index[counts > 1]
+    if len(several):
         raise InputError(
-            source, found=f"nsd_id {listing(both)} in both splits", expected="each image in one"
+            source, found=f"nsd_id {listing(several)} in two splits", expected="each image in one"
         )
     training = (trials["split"] == "train").groupby(trials["session"]).sum()
     few = training.index[training < 2]

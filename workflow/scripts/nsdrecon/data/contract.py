@@ -25,23 +25,24 @@ def contract_trials(reader: Prepared, pictures: Pictures) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the tables are not what they should be, an image has no picture, or is in both splits.
+        If the tables are not what they should be, an image has no picture, or is in two splits.
     """
     trials = reader.trials()
     source = reader.path("trials", reader.sessions[0])
     trials["nsd_id"] = pictures.ids(trials["image"], source)
     trials = trials[trials["session"].isin(reader.sessions)]
     splits = trials.groupby("image", sort=False)["split"].nunique()
-    both = splits.index[splits > 1]
-    if len(both):
+    several = splits.index[splits > 1]
+    if len(several):
+        names = trials.loc[trials["image"].isin(several), "split"].unique()
         raise InputError(
             source,
-            found=f"image {listing(both)} in the splits train and test",
+            found=f"image {listing(several)} in the splits {' and '.join(sorted(names)[::-1])}",
             expected="each image in one split",
         )
     table = trials.assign(
         # Test images are those that reconstructions of all subjects are scored against.
-        shared=(trials["split"] == "test").astype(np.int64),
+        shared=(trials["split"] != "train").astype(np.int64),
         repeat=trials.groupby("nsd_id").cumcount() + 1,
     )
     return table[list(TRIAL_COLUMNS)]

@@ -45,10 +45,16 @@ class GLMsingle(Prepared):
 
     def _table(self, session: int | None = None) -> pd.DataFrame:
         """The trials of a session, run after run; what is no test image is a training image."""
+        path = self.settings["test"]
         tables = [self._run(path) for path in self._designs(session)]
         table = pd.concat(tables, ignore_index=True)
-        test = read_table(self.settings["test"], ["image"])["image"].astype(str)
-        split = np.where(table["image"].astype(str).isin(test), "test", "train")
+        listed = read_table(path, ["image"])
+        listed = listed.assign(split=listed.get("split", "test")).drop_duplicates()
+        listed = listed.astype({"image": str}).set_index("image")["split"]
+        twice = listed.index[listed.index.duplicated()]
+        if len(twice):
+            raise InputError(path, found=f"image {listing(twice)} in two splits", expected="in one")
+        split = table["image"].astype(str).map(self.splits(listed, path)).fillna("train")
         return table.assign(session=session or 1, split=split)
 
     def _designs(self, session: int | None) -> list[Path]:

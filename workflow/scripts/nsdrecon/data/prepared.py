@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nsdrecon.data.nsd import SPLITS
+from nsdrecon.data.nsd import FURTHER, SPLITS
 from nsdrecon.data.single_trials import read_trials_of
 from nsdrecon.data.volumes import Voxels, read_mask
 from nsdrecon.errors import InputError, listing
@@ -24,7 +24,7 @@ class Prepared:
     Parameters
     ----------
     settings
-        The section.
+        The section, and ``tests``, the names of further test sets.
     subject
         Number of the subject.
     sessions
@@ -81,9 +81,7 @@ class Prepared:
                 raise InputError(
                     path, found=f"no {column} in row {listing(missing + 1)}", expected="one in each"
                 )
-        strange = sorted(set(table["split"].astype(str)) - set(SPLITS))
-        if strange:
-            raise InputError(path, found=f"split {listing(strange)}", expected=" or ".join(SPLITS))
+        table["split"] = self.splits(table["split"], path)
         if (np.diff(table["session"]) < 0).any():
             raise InputError(
                 path,
@@ -96,6 +94,25 @@ class Prepared:
                 path, found=f"no trial of session {listing(lacking)}", expected="one or more"
             )
         return table
+
+    def splits(self, named: pd.Series, source: str | Path) -> pd.Series:
+        """Splits as the contract calls them, from those that a file names.
+
+        Raises
+        ------
+        InputError
+            If one is neither ``train`` nor ``test`` nor one of ``dataset.tests``.
+        """
+        known = [*SPLITS, *self.settings["tests"]]
+        strange = sorted(set(named.astype(str)) - set(known))
+        if strange:
+            raise InputError(
+                source,
+                found=f"split {listing(strange)}",
+                expected=" or ".join(known),
+                remedy="Test sets besides test are named in dataset.tests.",
+            )
+        return named.where(named.isin(SPLITS), FURTHER + named.astype(str))
 
     def betas(self, session: int, trials: pd.DataFrame, voxels: Voxels) -> np.ndarray:
         """Responses in one session, as they are stored.

@@ -313,6 +313,7 @@ class BroughtFiles(DataFiles):
     def arguments(self, subject: str) -> tuple[str, dict[str, Any], int, list[int]]:
         """What a job makes the reader of a subject from: its place, and its arguments."""
         settings = {key: self._placed(key, self.settings[key]) for key in self.reader.settings}
+        settings["tests"] = self.run.tests
         return self.reader.place, settings, subject_number(subject), self.sessions[subject]
 
 

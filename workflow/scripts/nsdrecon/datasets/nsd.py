@@ -9,7 +9,7 @@ from typing import Any
 
 from nsdrecon import layout, provenance
 from nsdrecon.datasets.files import DataFiles
-from nsdrecon.errors import InputError
+from nsdrecon.errors import InputError, listing
 from nsdrecon.regions import Region, volumes
 from nsdrecon.run import WITH_REGIONS, Run
 from nsdrecon.transfer.catalogue import FILES
@@ -31,8 +31,8 @@ class NSDFiles(DataFiles):
     Raises
     ------
     InputError
-        If settings of section ``nsd`` contradict each other, or a server is asked for by plain HTTP
-        that is not one's own.
+        If settings of section ``nsd`` contradict each other, there are to be several test sets, or
+        a server is asked for by plain HTTP that is not one's own.
     """
 
     title = "NSD"
@@ -44,6 +44,12 @@ class NSDFiles(DataFiles):
     def __init__(self, run: Run, kind: str) -> None:
         super().__init__(run, kind)
         self.settings = run.config["nsd"]
+        if run.tests:
+            raise InputError(
+                "dataset.tests",
+                found=listing(run.tests),
+                expected="none: the test set of NSD are its shared images",
+            )
         self.terms_accepted = self.settings["terms_accepted"]
         self.keeps_volumes = self.settings["keep_raw"]
         # A simulation never writes where another source reads.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.data.contract import contract_trials, require_captions
-from nsdrecon.data.nsd import SPLITS, split_ids
+from nsdrecon.data.nsd import FURTHER, SPLITS
 from nsdrecon.data.pictures import Pictures
 from nsdrecon.data.prepared import Prepared
 from nsdrecon.data.session_files import divided_by
@@ -112,14 +112,14 @@ def _trials(
     check: str, reader: Prepared, brought: Pictures, found: list[pd.DataFrame]
 ) -> Iterator[Finding]:
     trials = contract_trials(reader, brought)
-    for split in SPLITS:
+    for split in [*SPLITS, *(FURTHER + name for name in reader.settings["tests"])]:
         rows = trials[trials["split"] == split]
         counts = rows["nsd_id"].value_counts().value_counts().sort_index()
         if rows.empty:
             raise InputError(
                 reader.path("trials", reader.sessions[0]),
                 found=f"no trial of split {split}",
-                expected="trials of train and of test",
+                expected="trials of training and of each test set",
             )
         shown = ", ".join(f"{images} shown {times}x" for times, images in counts.items())
         text = f"{split}: {counts.sum()} images in {len(rows)} trials ({shown})"
@@ -127,14 +127,14 @@ def _trials(
     sessions = trials["session"].value_counts().sort_index()
     text = ", ".join(f"{session} ({trials})" for session, trials in sessions.items())
     yield Finding(check, Result.OK, f"sessions (trials): {text}")
-    yield Finding(check, Result.OK, "no image is in both splits")
+    yield Finding(check, Result.OK, "no image is in two splits")
     found.append(trials)
 
 
 def _seen(
     check: str, trials: pd.DataFrame, brought: Pictures, captions: Captions | None
 ) -> Iterator[Finding]:
-    nsd_id = np.concatenate([split_ids(trials, split) for split in SPLITS])
+    nsd_id = np.unique(trials["nsd_id"])
     height, width, _ = brought.shape(nsd_id)
     yield Finding(check, Result.OK, f"all {len(nsd_id)} have {height} x {width} pixels")
     if captions is not None:

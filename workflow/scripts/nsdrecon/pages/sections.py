@@ -36,6 +36,7 @@ from nsdrecon.pages.report import (
 )
 from nsdrecon.pages.summary import best_systems, contrasts_in_words
 from nsdrecon.provenance import SIMULATED
+from nsdrecon.store import read_table
 
 _SIMULATED = (
     "The data set is simulated and the models are small ones trained on drawn scenes: this page "
@@ -204,6 +205,27 @@ def scores(
     parts += [Folded("Pairs of systems, image by image", pairs)] if pairs else []
     parts += [Folded(subject_title(metrics, subject), [table(subject)]) for subject in single]
     return Section("Scores", parts)
+
+
+def further_tests(
+    tables: Mapping[str, str | Path], *, columns: Sequence[Metric], layout: Layout
+) -> Section:
+    """Scores of further test sets, a table each.
+
+    Parameters
+    ----------
+    tables
+        Test set to its table of metrics.
+    columns, layout
+        Metrics and systems that are shown.
+    """
+    parts = []
+    for name, path in tables.items():
+        metrics = read_table(path)
+        subject = metrics["subject"].iloc[-1]
+        title = f"Test set {name}: {subject_title(metrics, subject)}. {explained(metrics)}"
+        parts.append(Table(readable(metrics, subject, columns, layout), title))
+    return Section("Further test sets", parts)
 
 
 def beyond_the_mean(
