@@ -73,7 +73,7 @@ rule manifest:
     input:
         records=lambda wildcards: records(MODELS, DATA),
         models=lambda wildcards: [f"<results>/data/models/{m}.record.tsv" for m in MODELS.names],
-        captions=lambda wildcards: DATA.own_captions,
+        own=lambda wildcards: [path for paths in DATA.own_files().values() for path in paths],
     output:
         "<results>/data/manifest.tsv",
     log:

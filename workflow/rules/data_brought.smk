@@ -14,6 +14,7 @@ rule read_trials:
     """Which image was shown in each trial of the used sessions, and its split."""
     input:
         trials=lambda wildcards: DATA.trials(wildcards.subject),
+        tables=lambda wildcards: DATA.tables(wildcards.subject),
         pictures=DATA.pictures,
     output:
         "<results>/{subject}/trials.tsv",

@@ -6,7 +6,7 @@ from nsdrecon.extensions import implementation
 from nsdrecon.job import job
 from nsdrecon.store import write_table
 
-with job(snakemake, brought=["trials", "pictures"]) as log:
+with job(snakemake, brought=["trials", "tables", "pictures"]) as log:
     place, *arguments = snakemake.params.reader
     reader = implementation(place)(*arguments)
     pictures = implementation(snakemake.params.pictures)(snakemake.input.pictures)

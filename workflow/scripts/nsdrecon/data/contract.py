@@ -76,9 +76,22 @@ def read_captions(path: str | Path, pictures: Pictures) -> dict[int, list[str]]:
             remedy="Write a row for each caption, with the image as the trials name it.",
         )
     table = read_table(path, CAPTION_COLUMNS)
-    texts = table["caption"].fillna("").astype(str).str.split().str.join(" ")
+    return captions_by_picture(table["image"], table["caption"], pictures, path)
+
+
+def captions_by_picture(
+    images: pd.Series, captions: pd.Series, pictures: Pictures, source: str | Path
+) -> dict[int, list[str]]:
+    """Captions by the ids of the pictures that some images are, in their order.
+
+    Raises
+    ------
+    InputError
+        If an image has no picture.
+    """
+    texts = captions.fillna("").astype(str).str.split().str.join(" ")
     found: dict[int, list[str]] = {}
-    for nsd_id, text in zip(pictures.ids(table["image"], path), texts, strict=True):
+    for nsd_id, text in zip(pictures.ids(images, source), texts, strict=True):
         if text:
             found.setdefault(int(nsd_id), []).append(text)
     return found

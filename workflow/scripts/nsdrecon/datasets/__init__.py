@@ -20,10 +20,11 @@ READERS = (
         "glmsingle",
         place="nsdrecon.data.glmsingle:GLMsingle",
         settings=("betas", "column", "ignored", "mask", "scale", "test", "trials", "units"),
+        tables=("test",),
     ),
 )
-"""Data sets whose files the user brings. A section of the configuration, of the kind's name, says
-where they lie; a class reads them."""
+"""Data sets by patterns: a section of the configuration, of the kind's name, says where the files
+lie, which the user brings or a bucket has; a class reads them."""
 
 
 def data_files(run: Run) -> DataFiles:

@@ -194,6 +194,10 @@ class BroughtFiles(DataFiles):
         paths = [self.path("trials", subject, session, run) for session in sessions for run in runs]
         return [path for path in paths if Path(path).is_file()] if in_runs else paths
 
+    def tables(self, subject: str) -> list[str]:
+        """What else says which trials are used, and how."""
+        return [self.path(key, subject) for key in self.reader.tables]
+
     def betas(self, subject: str, session: int | str) -> str:
         """The file of a session's betas; one may hold them all."""
         return self.path("betas", subject, int(session))

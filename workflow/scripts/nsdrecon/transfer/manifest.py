@@ -87,6 +87,12 @@ def record_of(
     return record
 
 
+def files_of(path: str | Path) -> list[Path]:
+    """A file, or all files below a folder, sorted."""
+    path = Path(path)
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
 def write_manifest(path: str | Path, records: Iterable[Record]) -> None:
     """Write records as a table sorted by file, all or nothing.
 
