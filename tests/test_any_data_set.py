@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from brought_files import write_glmsingle, write_prepared
+from laion_fmri_files import N_EDGE, ROOT, write_simulated
 from nsdrecon.checked_files import OF_ITSELF, read_text
 from one_process import run_jobs
+from s3_server import BUCKET, shared_server
 from workflow_runs import copy_project
 
 SMALL = {
@@ -105,13 +107,37 @@ def test_glmsingles_files_give_the_same_responses(simulated, tmp_path, form):
     trials, *betas, train, test = CONTRACT
     assert_same(simulated, project, [trials, train, test])
     for path in betas:
-        for name in ("nsd_id", "repeats", "voxel"):
-            np.testing.assert_array_equal(
-                stored(project / path, name), stored(simulated / path, name)
-            )
-        # Percent in float32 instead of integers.
-        found, expected = (stored(folder / path, "betas") for folder in (project, simulated))
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert_same_responses(project / path, simulated / path)
+
+
+def assert_same_responses(found, expected):
+    """But for rounding: percent in float32 instead of integers."""
+    for name in ("nsd_id", "repeats", "voxel"):
+        np.testing.assert_array_equal(stored(found, name), stored(expected, name))
+    found, expected = stored(found, "betas"), stored(expected, "betas")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_laion_fmri_out_of_its_bucket_gives_the_same(simulated, tmp_path):
+    """Pictures and splits are brought; voxels that are no numbers are left out."""
+    project, section = brought(simulated, tmp_path, write_simulated)
+    server = shared_server()
+    public = [*(project / ROOT / "derivatives").rglob("*.*"), *(project / ROOT).rglob("*captions*")]
+    for path in (path for path in public if path.is_file()):
+        server.put(path.relative_to(project / ROOT).as_posix(), path.read_bytes())
+        path.unlink()
+    s3 = {"bucket": BUCKET, "endpoint": server.url}
+    overlay = {**SMALL, "dataset": {"kind": "laion-fmri"}}
+    overlay["laion-fmri"] = section | {"source": "s3", "s3": s3, "sessions": 2}
+    overlay["brain"] = {"regions": [], "correlation": []}
+    text = SUBJECT / "latents/sd-text/train.h5"
+    run_jobs(project, *map(str, [*CONTRACT, text]), overlays=("config/demo.yaml", overlay))
+    trials, *betas, train, test = CONTRACT
+    assert_same(simulated, project, [trials, train, test, text])
+    for path in betas:
+        assert_same_responses(project / path, simulated / path)
+        with h5py.File(project / path) as file:
+            assert file.attrs["excluded_not_finite"] == N_EDGE
 
 
 def stored(path, name):

@@ -54,7 +54,7 @@ def test_the_kind_simulated_is_nsd_from_a_simulation():
     assert found[0][0][0] == "data_simulated"
 
 
-@pytest.mark.parametrize("kind", ["nsd", "simulated", "prepared", "glmsingle"])
+@pytest.mark.parametrize("kind", ["nsd", "simulated", "prepared", "glmsingle", "laion-fmri"])
 def test_what_a_kind_needs_is_asked_for(kind):
     config = deepcopy(MINIMAL) | {"dataset": {"kind": kind}}
     del config["nsd"], config["simulation"]

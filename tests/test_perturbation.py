@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from laion_fmri_files import write_own
 from nsdrecon import layout
 from nsdrecon.data.nsd import read_design, split_ids, trial_table
 from nsdrecon.ridge.decoding import predict
@@ -137,7 +138,8 @@ def changed_with_files_of_a_user(folder, kind, *targets, leaks=()):
         own = OwnFiles(project / "own").with_further_test()
         if name == "after":
             own.with_other_test_data()
-        section = own.write() if kind == "prepared" else own.write_glmsingle()
+        write = {"prepared": own.write, "glmsingle": own.write_glmsingle}.get(kind)
+        section = write() if write else write_own(project, own)
         # Files say where their data come from, which is to be the same place.
         section = {key: value.replace(f"{project}/", "") for key, value in section.items()}
         overlay = {**OWN, "dataset": {"kind": kind, "tests": ["far"]}, kind: section}
@@ -233,7 +235,7 @@ def test_leaks_are_found(project, tmp_path):
     assert leaking <= changed_files(leaky, other)
 
 
-@pytest.mark.parametrize("kind", ["prepared", "glmsingle"])
+@pytest.mark.parametrize("kind", ["prepared", "glmsingle", "laion-fmri"])
 def test_training_on_files_of_a_user_is_the_same_with_other_test_data(tmp_path, kind):
     """Of every test set."""
     assert changed_with_files_of_a_user(tmp_path, kind, *OWN_TRAINED) == OWN_TEST_DATA

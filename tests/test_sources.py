@@ -32,6 +32,18 @@ OVERLAYS = {
         "subjects": [3],
         "nsd": {"stimuli": "whole", "volumes": "whole", "keep_raw": True, "sessions": "all"},
     },
+    "bucket and brought": {
+        "subjects": [1, 3],
+        "dataset": {"kind": "laion-fmri", "tests": ["ood"]},
+        "laion-fmri": {
+            "source": "s3",
+            "mask": "derivatives/sub-{subject:02d}.nii.gz",
+            "sessions": 2,
+            "pictures": "mine/pictures.h5",
+            "splits": "mine/splits",
+        },
+        "brain": {"regions": [], "correlation": [], "pictures": []},
+    },
 }
 
 
@@ -39,6 +51,7 @@ OVERLAYS = {
 def project(tmp_path_factory):
     project = copy_project(tmp_path_factory.mktemp("sources") / "project")
     files = ["captions.npy", "sd/unet/config.json", "clip/model.safetensors"]
+    files += ["pictures.h5", "splits/tau.json"]
     for name in files:
         path = project / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)

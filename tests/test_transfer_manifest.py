@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, manifest
 from nsdrecon.transfer.guards import local_path, require_https, require_terms
-from nsdrecon.transfer.manifest import Record, record_of, verify, write_manifest
+from nsdrecon.transfer.manifest import Record, files_of, record_of, verify, write_manifest
 
 
 def test_etag_of_an_upload_in_parts(tmp_path):
@@ -121,3 +121,11 @@ def test_remote_names_stay_in_their_folder(tmp_path, name):
 @given(st.lists(st.sampled_from(["nsddata", "ppdata", "..x", "a.b", "x..", "subj01"]), min_size=1))
 def test_ordinary_names_are_kept(names):
     assert local_path("resources", "/".join(names)) == Path("resources", *names)
+
+
+def test_a_folder_stands_for_all_files_in_it(tmp_path):
+    for name in ("b", "a/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert files_of(tmp_path) == [tmp_path / "a/c", tmp_path / "b"]
+    assert files_of(tmp_path / "b") == [tmp_path / "b"]

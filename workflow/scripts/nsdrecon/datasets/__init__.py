@@ -22,6 +22,21 @@ READERS = (
         settings=("betas", "column", "ignored", "mask", "scale", "test", "trials", "units"),
         tables=("test",),
     ),
+    Reader(
+        "laion-fmri",
+        place="nsdrecon.data.laion_fmri:LAIONfMRI",
+        settings=("betas", "mask", "split", "splits", "trials"),
+        pictures="nsdrecon.data.laion_fmri:PackedPictures",
+        captions="nsdrecon.data.laion_fmri:read_captions",
+        tables=("splits",),
+        keys=(
+            r"(derivatives|stimuli)/(?!.*SingletrialBetas_statmap).+\.(csv|nii\.gz|tsv)"
+            r"(?<!\.record\.tsv)",
+            r"derivatives/.+SingletrialBetas_statmap\.nii\.gz",
+        ),
+        subjects=(1, 3, 5, 6, 7),
+        n_sessions=30,
+    ),
 )
 """Data sets by patterns: a section of the configuration, of the kind's name, says where the files
 lie, which the user brings or a bucket has; a class reads them."""
