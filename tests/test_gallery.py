@@ -82,6 +82,18 @@ def test_strips_need_every_image(tmp_path, stimuli):
     assert not (tmp_path / "strips").exists()
 
 
+def test_strips_are_of_the_images_of_a_subject(tmp_path, stimuli):
+    write_system(tmp_path / "few.h5", NSD_ID[:5])
+    write_strips(
+        tmp_path / "strips",
+        stimuli=stimuli,
+        reconstructions={"few": tmp_path / "few.h5"},
+        samples={},
+        nsd_id=NSD_ID[:5],
+    )
+    assert {int(path.stem) for path in (tmp_path / "strips").iterdir()} == set(NSD_ID[:5])
+
+
 def scores():
     table = pd.DataFrame({"nsd_id": np.tile(NSD_ID, 2), "sample": np.repeat([0, 1], 10)})
     table = table.assign(SSIM=np.arange(20) / 20, CLIP=1.0)

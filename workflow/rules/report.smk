@@ -240,6 +240,7 @@ rule gallery_pictures:
     """Every picture of one subject, a strip an image, for the gallery."""
     input:
         stimuli="<results>/stimuli/test.h5",
+        responses="<results>/{subject}/betas/test.h5",
         reconstructions=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=PICTURES),
         samples=expand("<results>/{{subject}}/samples/{system}.h5", system=RUN.several),
     output:

@@ -111,6 +111,7 @@ def write_strips(
     stimuli: str | Path,
     reconstructions: Mapping[str, str | Path],
     samples: Mapping[str, str | Path],
+    nsd_id: np.ndarray | None = None,
     pixels: int = 192,
 ) -> None:
     """Write a file for each test image: all its pictures from left to right, in one strip.
@@ -118,7 +119,7 @@ def write_strips(
     Parameters
     ----------
     folder
-        It gets ``{nsd_id}.webp`` for each image of the stimuli and appears when all are there.
+        It gets ``{nsd_id}.webp`` for each image and appears when all are there.
     stimuli
         HDF5 with ``nsd_id`` and ``images`` (n, size, size, 3).
     reconstructions
@@ -127,6 +128,8 @@ def write_strips(
         Systems that draw several samples to their summary: the chosen sample is shown, and at the
         end of the strip the uncertainty, from black to white by the root of its share of the
         largest possible. Of others the first sample is shown.
+    nsd_id
+        Images of the subject; by default all stimuli.
     pixels
         Height and width of a picture.
 
@@ -135,7 +138,7 @@ def write_strips(
     InputError
         If a system lacks an image.
     """
-    folder, nsd_id = Path(folder), np.sort(read_ids(stimuli))
+    folder, nsd_id = Path(folder), np.sort(read_ids(stimuli) if nsd_id is None else nsd_id)
     for system, path in reconstructions.items():
         missing = np.setdiff1d(nsd_id, read_ids(path))
         if len(missing):
