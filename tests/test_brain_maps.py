@@ -125,6 +125,14 @@ def test_the_figure_shows_the_voxels_of_every_map(brain):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
 
 
+def test_the_figure_of_a_mask_of_two_slices(tmp_path):
+    values = np.random.default_rng(0).random((6, 5, 2)).astype(np.float32)
+    path = write_volume(tmp_path / "map.nii.gz", values)
+    maps_figure({"importance": path}, tmp_path / "maps.png", subject="subj01")
+    picture = np.asarray(Image.open(tmp_path / "maps.png").convert("RGB"))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+
+
 def test_a_map_of_another_shape_is_refused_by_name(brain):
     files = FeatureFiles(brain.path["latents"], brain.path["weights"])
     path = write_volume(brain.folder / "other.nii.gz", np.ones((4, 3, 6), dtype=np.float32))

@@ -8,6 +8,9 @@ from nsdrecon.data.contract import contract_trials
 from nsdrecon.data.pictures import pictures
 from nsdrecon.data.prepared import Prepared
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation.tables import Layout
+from nsdrecon.metrics import PixelMetric
+from nsdrecon.pages import sections
 from nsdrecon.store import read_ids, read_table
 from one_process import run_jobs
 from own_files import N_TEST, N_TRAIN, OwnFiles
@@ -20,7 +23,7 @@ SMALL = {
     "dataset": {"kind": "prepared", "tests": ["far"]},
     "latents": {"vdvae_layers": 4},
     "evaluation": {"bootstrap": 100},
-    "brain": {"regions": [], "correlation": []},
+    "brain": {"maps": [], "regions": [], "correlation": []},
 }
 RESULTS = "results/demo"
 FIRST, FURTHER = f"{RESULTS}/tables/metrics.tsv", f"{RESULTS}/tables/test-far/metrics.tsv"
@@ -44,7 +47,7 @@ def reconstructed(project, variant=""):
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("further")
     own = OwnFiles(folder / "own").with_further_test()
-    return run(folder, own, FIRST, FURTHER, f"{RESULTS}/report.html")
+    return run(folder, own, FIRST, FURTHER)
 
 
 def test_each_test_set_has_a_table_of_its_own_images(project):
@@ -55,8 +58,15 @@ def test_each_test_set_has_a_table_of_its_own_images(project):
         assert scores["nsd_id"].tolist() == ids.tolist()
     assert set(metrics["system"]) == {"vdvae", "shuffled-vdvae"}
     assert read_ids(project / f"{RESULTS}/stimuli/test-far.h5").tolist() == FAR.tolist()
-    page = (project / f"{RESULTS}/report.html").read_text()
-    assert f"Test set far: subj01, {len(FAR)} images" in page
+
+
+def test_the_report_shows_it_apart(project):
+    columns = [PixelMetric("PixCorr", "pixels:f")]
+    layout = Layout({"vdvae": "VDVAE"}, {"shuffled-vdvae": "shuffled"}, {})
+    shown = {"columns": columns, "layout": layout}
+    (table,) = sections.further_tests({"far": project / FURTHER}, **shown).parts
+    assert table.caption.startswith(f"Test set far: subj01, {len(FAR)} images.")
+    assert table.data["system"].tolist() == ["VDVAE", "shuffled"]
 
 
 def test_which_test_set_is_first_changes_no_picture(project, tmp_path):

@@ -47,7 +47,8 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
         for row, (name, volume) in zip(grid, volumes.items(), strict=True):
             part = volume[box]
             best = max(np.nanpercentile(part, _BEST), np.finfo(np.float32).tiny)
-            heights = evenly(part.shape[2], _SLICES + 2)[1:-1]  # the ends have few voxels
+            heights = evenly(part.shape[2], _SLICES + 2)
+            heights = heights[1:-1] if len(heights) > 2 else heights  # the ends have few voxels
             for panel in row:
                 panel.set_axis_off()
             for panel, height in zip(row, heights, strict=False):
