@@ -293,7 +293,7 @@ class Bucket:
             remedy = "Check nsd.s3.bucket and nsd.s3.endpoint in the config."
         elif status == 404:
             expected = "an object of this key"
-            remedy = "Check subject, session, betas and format; a mirror may hold only some of NSD."
+            remedy = "Check subject, session, betas and format; a mirror may not hold all."
         elif code == "RequestTimeTooSkewed":
             expected, remedy = "a clock that is right", "Set this machine's clock."
         elif status in (401, 403):
