@@ -303,6 +303,7 @@ OTHER_FILES = {
     "pictures elsewhere": (OWN, {"prepared": {"pictures": "copy.h5"}}),
     "captions elsewhere": (OWN, {"prepared": {"captions": "copy.tsv"}}),
     "a mask elsewhere": (OWN, {"prepared": {"mask": "copy.nii.gz"}}),
+    "another test set": (OWN, {"dataset": {"tests": ["far"]}}),
     "a noise ceiling of one's own": (OWN, {"prepared": {"noise_ceiling": "copy.nii.gz"}}),
 }
 

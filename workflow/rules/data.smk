@@ -83,7 +83,7 @@ rule manifest:
         "../envs/nsdrecon.yaml"
     params:
         code=code("manifest"),
-        inputs=lambda wildcards: [records(MODELS, DATA), MODELS.names, DATA.own_captions],
+        inputs=lambda wildcards: [records(MODELS, DATA), MODELS.names, DATA.own_files()],
     script:
         "../scripts/manifest.py"
 

@@ -26,7 +26,11 @@ rule read_trials:
     params:
         code=reading("read_trials", READER.place, READER.pictures),
         source=DATA.source,
-        inputs=lambda wildcards: [*DATA.trials(wildcards.subject), DATA.pictures],
+        inputs=lambda wildcards: [
+            *DATA.trials(wildcards.subject),
+            *DATA.tables(wildcards.subject),
+            DATA.pictures,
+        ],
         # Looked at before hours are spent; a trial table is the same with and without.
         repeats=untracked(DATA.max_repeats if RUN.repeats else None),
         pictures=READER.pictures,
