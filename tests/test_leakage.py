@@ -144,6 +144,25 @@ def test_oracles_are_made_of_true_latents_alone(project):
         assert not any("/predictions/" in found for found in ancestors(jobs, path)), path
 
 
+def test_each_rung_of_the_ladder_is_given_what_it_says(project):
+    rungs = ["oracle-sd-ddpm-start", "oracle-sd-ddpm-features", "oracle-sd-ddpm-seen"]
+    (project / "ladder.yaml").write_text(f"oracles: {rungs}")
+    jobs = planned_jobs(project, ["config/demo.yaml", "ladder.yaml"])
+    folder = "results/demo/subj01/"
+    given = {
+        Path(job.outputs[0]).parts[-3]: {path.removeprefix(folder) for path in job.inputs}
+        for job in jobs
+        if job.rule == "diffusion_images" and job.outputs[0].startswith(folder)
+    }
+    start, predicted = "reconstructions/oracle-vdvae.h5", "predictions/sd-text.h5"
+    true = "results/demo/oracle-latents/sd-text.h5"
+    assert given[rungs[0]] >= {start, predicted}
+    assert given[rungs[1]] >= {"reconstructions/vdvae.h5", true}
+    assert given[rungs[2]] >= {TEST_STIMULI, predicted}
+    assert given["sd-ddpm"].isdisjoint({start, true, TEST_STIMULI})
+    assert leaks(jobs) == {}
+
+
 @pytest.mark.parametrize("leak", [TEST_STIMULI, "results/demo/oracle-latents/sd-text.h5"])
 def test_a_leaky_workflow_is_found(tmp_path, leak):
     project = copy_project(tmp_path / "project")

@@ -50,6 +50,25 @@ def test_each_sampler_that_there_is_makes_a_system_of_each_backbone():
     assert registry().guidance("vdvae") == {}
 
 
+def test_a_ladder_of_oracles_gives_one_true_part_at_a_time():
+    rows = registry()
+    assert [name for name in rows.oracles if "vdvae" in name] == ["oracle-vdvae"]
+    parts = {name: (row.start, row.features) for name, row in rows.oracles.items()}
+    assert {name: part for name, part in parts.items() if "vd-ddim" in name} == {
+        "oracle-vd-ddim": ("oracle-vdvae", True),
+        "oracle-vd-ddim-start": ("oracle-vdvae", False),
+        "oracle-vd-ddim-features": ("vdvae", True),
+        "oracle-vd-ddim-seen": ("seen", False),
+    }
+    assert rows.guidance("oracle-vd-ddim-start") == rows.guidance("vd-ddim")
+    found = run(systems=["vdvae"], oracles=["oracle-sd-ddpm-seen", "oracle-vd-ddim-features"])
+    assert found.features == ["vdvae", "sd-text"]
+    assert found.oracle_features == ["vdvae", "vd-text", "vd-vision"]
+    assert found.oracle_titles["oracle-sd-ddpm-seen"] == (
+        "Stable Diffusion, DDPM, oracle: started from the seen image, predicted features"
+    )
+
+
 def test_contrasts_differ_in_the_sampler_or_in_the_backbone_alone():
     rows = registry()
     assert rows.contrasts(rows.systems) == {

@@ -124,7 +124,8 @@ def decoded(feature):
     """What a system decodes: predictions from test responses, or an oracle's true latents."""
 
     def path(wildcards):
-        if wildcards.system.startswith(ORACLE):
+        oracle = REGISTRY.oracles.get(wildcards.system)
+        if oracle and oracle.features:
             return f"<results>/oracle-latents/{feature}.h5"
         return f"<results>/{wildcards.subject}{wildcards.variant}/predictions/{feature}.h5"
 
@@ -132,9 +133,12 @@ def decoded(feature):
 
 
 def stage1_images(wildcards):
-    """What a diffusion system starts from: the VDVAE's images, or those of the VDVAE's oracle."""
-    oracle = ORACLE if wildcards.system.startswith(ORACLE) else ""
-    return f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{oracle}{STAGE1}.h5"
+    """What a diffusion system starts from: the VDVAE's images; an oracle, perhaps from true ones."""
+    oracle = REGISTRY.oracles.get(wildcards.system)
+    start = oracle.start if oracle else STAGE1
+    if start == SEEN:
+        return "<results>/stimuli/test.h5"
+    return f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{start}.h5"
 
 
 def feature(wildcards):

@@ -13,7 +13,7 @@ from nsdrecon.sources import (
     planned_models,
     records,
 )
-from nsdrecon.systems import CHOOSER, ORACLE, SCORING, STAGE1
+from nsdrecon.systems import CHOOSER, ORACLE, SCORING, SEEN, STAGE1
 
 
 # Two runs share what they download and nothing else. A module statement may say otherwise.
@@ -36,7 +36,8 @@ METRICS = RUN.metrics
 ARCHITECTURE = {
     key: value for key, value in config["models"]["vdvae"].items() if key != "checkpoint"
 }
-# Systems of stage 2, as a regular expression.
+# Systems of stage 2, and their oracles, as regular expressions.
 DIFFUSION = "|".join(name for name in REGISTRY.systems if name != STAGE1)
+DIFFUSION_ORACLES = "|".join(name for name in REGISTRY.oracles if REGISTRY.backbone(name))
 # Jobs find every model on the disk; only download_repository asks the hub.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")

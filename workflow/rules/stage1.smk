@@ -14,7 +14,7 @@ rule vdvae_images:
     benchmark:
         "<benchmarks>/vdvae_images/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
-        system=f"({ORACLE})?{STAGE1}",
+        system=f"{STAGE1}|{ORACLE}{STAGE1}",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4

@@ -4,6 +4,7 @@
 rule diffusion_images:
     """Images of one diffusion system for one shard of the test images."""
     input:
+        responses="<results>/{subject}{variant}/betas/test.h5",
         stage1=stage1_images,
         guidance=lambda wildcards: [
             decoded(feature)(wildcards) for feature in REGISTRY.guidance(wildcards.system).values()
@@ -16,7 +17,7 @@ rule diffusion_images:
     benchmark:
         "<benchmarks>/diffusion_images/{subject}{variant}_{system}_{shard}.tsv"
     wildcard_constraints:
-        system=f"({ORACLE})?({DIFFUSION})",
+        system=f"{DIFFUSION}|{DIFFUSION_ORACLES}",
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -63,7 +64,7 @@ rule reconstructions:
     benchmark:
         "<benchmarks>/reconstructions/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
-        system=f"({ORACLE})?({DIFFUSION})",
+        system=f"{DIFFUSION}|{DIFFUSION_ORACLES}",
     localrule: True
     conda:
         "../envs/nsdrecon.yaml"

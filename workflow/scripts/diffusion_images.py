@@ -13,8 +13,10 @@ with job(snakemake):
     cfg, how = params.cfg, params.how
     subject, system = snakemake.wildcards.subject, snakemake.wildcards.system
     backbone = implementation(params.loader)
-    nsd_id = shard_ids(read_ids(snakemake.input.stage1), *params.part)
-    stage1 = read_array(snakemake.input.stage1, "images", nsd_id)[:, 0]
+    nsd_id = shard_ids(read_ids(snakemake.input.responses), *params.part)
+    stage1 = read_array(snakemake.input.stage1, "images", nsd_id)
+    if stage1.ndim == 5:  # those of stage 1 have an axis of samples, seen images have none
+        stage1 = stage1[:, 0]
     conditioning = {
         kind: read_latents(path, feature, nsd_id)
         for (kind, feature), path in zip(

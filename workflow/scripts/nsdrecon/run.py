@@ -126,7 +126,7 @@ class Run:
 
     @cached_property
     def oracles(self) -> list[str]:
-        """Ceilings: the same models given the true latents of the test images."""
+        """Ceilings: the same models given something true of the test images."""
         asked = self.config["oracles"]
         return _distinct([ORACLE + STAGE1, *asked]) if asked else []
 
@@ -168,16 +168,21 @@ class Run:
     @cached_property
     def features(self) -> list[str]:
         """The feature spaces that are predicted from the brain."""
-        return [*self._decoded(self.systems), *self._chooser]
+        return [*self._decoded([*self.systems, *self._oracles(given=False)]), *self._chooser]
 
     @cached_property
     def _chooser(self) -> list[str]:
-        return [CHOOSER] if self.several and CHOOSER not in self._decoded(self.systems) else []
+        decoded = self._decoded([*self.systems, *self._oracles(given=False)])
+        return [CHOOSER] if self.several and CHOOSER not in decoded else []
 
     @cached_property
     def oracle_features(self) -> list[str]:
         """The feature spaces of which oracles are given the true latents."""
-        return self._decoded(self.oracles) if self.oracles else []
+        return self._decoded(self._oracles(given=True)) if self.oracles else []
+
+    def _oracles(self, *, given: bool) -> list[str]:
+        """The oracles that are given true features, or those that are guided by predicted ones."""
+        return [name for name in self.oracles if self.registry.oracles[name].features == given]
 
     @cached_property
     def holdout_features(self) -> list[str]:
@@ -224,7 +229,8 @@ class Run:
     @cached_property
     def oracle_titles(self) -> dict[str, str]:
         """Titles of the oracles."""
-        return {name: f"{self._title(name)}, oracle: true latents" for name in self.oracles}
+        given = self.registry.oracles
+        return {name: f"{self._title(name)}, oracle: {given[name].given}" for name in self.oracles}
 
     @cached_property
     def floor_titles(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from nsdrecon.errors import InputError
 from nsdrecon.mistakes import PAGE, mistakes
-from nsdrecon.systems import ORACLE, STAGE1, Registry
+from nsdrecon.systems import STAGE1, Registry
 
 _WORKFLOW = "<workflow>"
 
@@ -38,7 +38,7 @@ def read_schema(path: str | Path, registry: Registry) -> dict[str, Any]:
     schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     definitions, sections = schema["$defs"], schema["properties"]
     definitions["system"]["enum"] = list(registry.systems)
-    definitions["oracle"]["enum"] = [ORACLE + name for name in registry.systems]
+    definitions["oracle"]["enum"] = list(registry.oracles)
     penalties = dict.fromkeys((STAGE1, *registry.features), definitions["alpha"])
     sections["regression"]["properties"]["alpha"]["properties"] = penalties
     sections["models"]["properties"] |= dict.fromkeys(registry.models, definitions["model"])

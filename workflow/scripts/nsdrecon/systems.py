@@ -23,7 +23,9 @@ STAGE1 = "vdvae"
 SCORING = "networks"
 """The networks that score, as one model among those that are checked."""
 ORACLE = "oracle-"
-"""Before a system's name: the system given the true latents of the test images."""
+"""Before a system's name: the system given something true of the test images."""
+SEEN = "seen"
+"""What an oracle starts from that is given the seen image itself."""
 SAMPLERS = ("ddpm", "ddim")
 KINDS = ("text", "vision")
 SD_TEXT, VD_TEXT, VD_VISION = "sd-text", "vd-text", "vd-vision"
@@ -102,6 +104,35 @@ class System:
     sampler: str | None = None
 
 
+@dataclass(frozen=True)
+class Oracle:
+    """A system that is given some of what it would have to tell from the brain.
+
+    Parameters
+    ----------
+    system
+        Its name.
+    given
+        For tables and figures.
+    start
+        What it starts from: the images of the first stage, those of its oracle, or the seen ones.
+    features
+        Whether it is given the true features that guide it, or the first stage its true latents.
+    """
+
+    system: str
+    given: str
+    start: str
+    features: bool
+
+
+# The ladder of oracles: what comes after the system's name, what is given, start and features.
+_RUNGS = (
+    ("", "true latents", ORACLE + STAGE1, True),
+    ("-start", "true latents of stage 1, predicted features", ORACLE + STAGE1, False),
+    ("-features", "predicted stage 1, true features", STAGE1, True),
+    ("-seen", "started from the seen image, predicted features", SEEN, False),
+)
 FEATURES = (
     Feature(
         SD_TEXT,
@@ -175,9 +206,19 @@ class Registry:
         users: list[Feature | Backbone] = [*self.features.values(), *self.backbones.values()]
         return list(dict.fromkeys(user.model for user in users))
 
+    @cached_property
+    def oracles(self) -> dict[str, Oracle]:
+        """The oracles of every system; the first stage has but one, which is given all."""
+        return {
+            f"{ORACLE}{system.name}{rung}": Oracle(system.name, *given)
+            for system in self.systems.values()
+            for rung, *given in (_RUNGS if system.backbone else _RUNGS[:1])
+        }
+
     def system(self, name: str) -> System:
         """A system by its name or by that of its oracle."""
-        return self.systems[name.removeprefix(ORACLE)]
+        oracle = self.oracles.get(name)
+        return self.systems[oracle.system if oracle else name]
 
     def backbone(self, system: str) -> Backbone | None:
         """The backbone of a system or of an oracle; None for the first stage."""

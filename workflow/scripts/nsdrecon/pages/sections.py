@@ -83,8 +83,8 @@ latents to the stage-1 image; diffusion started from that image, noised to {stre
 {steps} steps, with guidance {guidance:g}.
 
 Scores follow the protocol {protocol}. Intervals are 95 % bootstrap intervals over images. The
-floor of a system gives every image the reconstruction of another one; oracles, which are given the
-true latents of the test images, are ceilings and no reconstructions. No other reconstruction used
+floor of a system gives every image the reconstruction of another one; oracles, which are given
+something true of the test images, are ceilings and no reconstructions. No other reconstruction used
 anything that was made from a test image: predictions come from test responses alone."""
 
 
