@@ -10,13 +10,15 @@ from nsdrecon.brain.correlation import (
     correlations,
     measured_responses,
     predicted_responses,
+    sample_correlations,
+    write_best,
 )
-from nsdrecon.brain.encoding import EncodingModel, fit_encoding
+from nsdrecon.brain.encoding import EncodingModel, accuracy_table, fit_encoding
 from nsdrecon.data.latent_files import write_latents
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
 from nsdrecon.pages.figures.brain import correlation_figure
-from nsdrecon.store import write_arrays
+from nsdrecon.store import read_array, write_arrays
 from small_brain import CONSTANT_TARGET, CONSTANT_VOXEL, SHAPE, SmallBrain, write_betas
 from small_nsd import AFFINE
 
@@ -83,6 +85,39 @@ def test_correlations_are_over_voxels_and_floors_are_other_images():
     off = (every.sum(axis=0) - every.diagonal()) / 4
     np.testing.assert_allclose(others, off)
     assert own.mean() > others.mean() + 0.2
+
+
+def test_the_best_sample_is_that_whose_response_fits_whatever_the_order(tmp_path):
+    rng = np.random.default_rng(3)
+    predicted, measured = rng.normal(size=(6, 3, 40)), rng.normal(size=(6, 40))
+    best = np.array([2, 0, 1, 1, 0, 2])
+    predicted[np.arange(6), best] += 2 * measured
+    voxels = np.arange(40) < 30
+    agreement = sample_correlations(predicted, measured, voxels)
+    one = np.corrcoef(predicted[3, 2, :30], measured[3, :30])[0, 1]
+    assert agreement[3, 2] == pytest.approx(one)
+    pictures = np.zeros((6, 3, 4, 4, 3), dtype=np.uint8)
+    order = np.argsort(NEW)
+    pictures[..., 0] = (10 * order[:, None] + np.arange(3))[..., None, None]
+    about = {"system": "sd-ddpm", "subject": "subj01"}
+    write_arrays(tmp_path / "sd-ddpm.h5", NEW[order], {"images": pictures}, about)
+    write_best(tmp_path / "sd-ddpm.h5", NEW, agreement, tmp_path / "sd-ddpm-best.h5")
+    found = read_array(tmp_path / "sd-ddpm-best.h5", "images", NEW)
+    assert found.shape == (6, 1, 4, 4, 3)
+    np.testing.assert_array_equal(found[:, 0, 0, 0, 0], 10 * np.arange(6) + best)
+    with h5py.File(tmp_path / "sd-ddpm-best.h5") as file:
+        assert file.attrs["system"] == "sd-ddpm-best"
+
+
+def test_accuracy_is_averaged_over_the_voxels_that_have_a_ceiling():
+    accuracy, ceiling = np.array([0.2, 0.4, 0.6, np.nan]), np.array([0.5, 0.5, np.nan, 0.5])
+    members = {"all": np.ones(4, dtype=bool), "one": np.arange(4) == 1, "none": np.arange(4) > 1}
+    table = accuracy_table(accuracy, ceiling, members).set_index("region")
+    assert table["n_voxels"].tolist() == [2, 1, 0]
+    assert table.loc["all", ["accuracy", "ceiling", "share"]].tolist() == pytest.approx(
+        [0.3, 0.5, 0.6]
+    )
+    assert table.loc["none"].isna().sum() == 3
 
 
 def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(brain, model, tmp_path):

@@ -120,7 +120,9 @@ def test_training_latents_come_from_training_ids_alone(project):
 
 
 def test_what_the_brain_tells_is_of_training_images(project):
-    (project / "brain.yaml").write_text("brain: {pictures: [1], systems: [vdvae, sd-ddim]}")
+    overlay = {"pictures": [1], "systems": ["vdvae", "sd-ddim"], "best_of": ["sd-ddim"]}
+    settings = {"brain": overlay | {"encoding": "vdvae"}, "stage2": {"samples": 2}}
+    (project / "brain.yaml").write_text(yaml.safe_dump(settings))
     jobs = planned_jobs(project, ["config/demo.yaml", "brain.yaml"])
     rules = {"encoding", "maps", "patterns", "pictures", "regions"}
     analyses = [job for job in jobs if job.rule in rules]

@@ -16,6 +16,7 @@ from nsdrecon.evaluation import networks
 from nsdrecon.evaluation.networks import FeatureExtractor, by_network
 from nsdrecon.evaluation.pixels import pixel_correlation, ssim_along_columns
 from nsdrecon.evaluation.protocols import PROTOCOLS, protocol
+from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.scoring import Scored, evaluate
 from nsdrecon.evaluation.similarity import (
     correlation_distance,
@@ -23,6 +24,7 @@ from nsdrecon.evaluation.similarity import (
     identification_within_category,
     two_way_identification,
 )
+from nsdrecon.evaluation.statistics import metrics_table
 from nsdrecon.extensions import implementation
 from nsdrecon.metrics import (
     CLIP_MEAN,
@@ -501,6 +503,31 @@ def test_systems_share_a_network_and_the_features_of_the_ground_truths(tmp_path,
         pd.testing.assert_frame_equal(table, alone)
         assert (tmp_path / f"{path.stem}.tsv").read_bytes() == (tmp_path / "t.tsv").read_bytes()
     assert set(read_table(tmp_path / "floor.tsv")["system"]) == {"shuffled-vd-ddim"}
+
+
+def test_a_network_that_chose_a_sample_does_not_score_it(tmp_path, stimuli):
+    (tmp_path / "mine.py").write_text("def pooled(weights, device):\n    return lambda p: p\n")
+    metric = NetworkMetric(
+        "mine", f"{tmp_path}/mine.py:pooled", size=8, mean=(0,) * 3, std=(1,) * 3
+    )
+    made = write_system(tmp_path / "best.h5", NSD_ID, system="sd-ddpm-best")
+    categories = tmp_path / "categories.tsv"
+    write_table(categories, pd.DataFrame({"nsd_id": NSD_ID, "category": 0}))
+    paths = [tmp_path / "best.tsv", tmp_path / "floor.tsv"]
+    evaluate(
+        [Scored(made, *paths, left_out=["mine"])],
+        stimuli,
+        protocol_name="brain-diffuser",
+        metrics=pixels_and(metric),
+        categories=categories,
+    )
+    tables = [read_table(path) for path in paths]
+    for table in tables:
+        assert table[["mine", "mine (same category)"]].isna().all(axis=None)
+        assert table["PixCorr"].notna().all()
+    found = metrics_table(tables, resamples=100, seed=0)
+    assert "mine" not in set(found["metric"])
+    assert retrieval_table(tables, ["mine"], resamples=100, seed=0).empty
 
 
 def test_a_picture_is_prepared_once_for_all_that_it_is_compared_with(tmp_path, stimuli):

@@ -189,6 +189,22 @@ def test_a_run_decodes_the_features_that_guide_its_systems():
     assert several.models == ["vdvae", "stable_diffusion", "versatile_diffusion"]
 
 
+def test_the_best_sample_is_a_system_that_its_own_network_does_not_score():
+    brain = {"brain": {"best_of": ["sd-ddpm", "vdvae"]}}
+    several = {"systems": ["sd-ddpm"], "oracles": [], "stage2": {"samples": 4}}
+    found = run(**several, **brain)
+    assert found.best == {"sd-ddpm-best": "sd-ddpm"}
+    title = "Stable Diffusion, DDPM, best of 4 by the measured response"
+    assert found.titles["sd-ddpm-best"] == title
+    assert found.floor_titles["shuffled-sd-ddpm-best"] == f"{title}, shuffled brain"
+    assert found.unscored == {"sd-ddpm-best": ["CLIP"]}
+    assert "vd-vision" in found.extracted
+    latents = run(**several, brain={**brain["brain"], "encoding": "vdvae"})
+    assert (latents.unscored, latents.encoder[1]) == ({}, "vdvae")
+    with pytest.raises(InputError, match=r"brain.best_of: found stage2.samples: 1"):
+        run(systems=["sd-ddpm"], oracles=[], **brain)
+
+
 def test_analyses_of_systems_that_a_run_does_not_have_are_left_out():
     found = run(systems=["vdvae"], oracles=[])
     assert (found.repeats, found.holdout, found.holdout_features) == (["vdvae"],) * 3

@@ -4,6 +4,9 @@ from dataclasses import astuple
 
 from nsdrecon.regions import volumes
 
+# What the encoding model sees pictures with.
+ENCODER, ENCODER_MODEL, ENCODER_SETTINGS = RUN.encoder
+
 
 rule maps:
     """Importance, encoding accuracy and noise ceiling of every voxel, as volumes and as a figure."""
@@ -90,11 +93,11 @@ rule regions:
 
 
 rule encoding:
-    """An encoding model: from vision features of an image to the response of every voxel."""
+    """An encoding model: from features of an image to the response of every voxel."""
     input:
         gram="<results>/{subject}/weights/gram.h5",
         betas="<results>/{subject}/betas/train.h5",
-        latents=f"<results>/{{subject}}/latents/{CHOOSER}/train.h5",
+        latents=f"<results>/{{subject}}/latents/{RUN.encoding}/train.h5",
     output:
         "<results>/{subject}/encoding.h5",
     log:
@@ -119,18 +122,21 @@ rule correlation:
     """Responses predicted from the reconstructions against the measured ones, region by region."""
     input:
         encoding="<results>/{subject}/encoding.h5",
-        latents=f"<results>/{{subject}}/latents/{CHOOSER}/train.h5",
+        latents=f"<results>/{{subject}}/latents/{RUN.encoding}/train.h5",
         betas="<results>/{subject}/betas/test.h5",
+        train_betas="<results>/{subject}/betas/train.h5",
+        ncsnr=lambda wildcards: DATA.ncsnr(wildcards.subject),
         volumes=lambda wildcards: list(DATA.region_volumes(wildcards.subject).values()),
         pictures=[
             "<results>/stimuli/test.h5",
             "<results>/{subject}/reconstructions/mean-image.h5",
             *expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
         ],
-        model=lambda wildcards: folder_files(model_folder(CHOOSER)),
-        checked=f"<results>/data/models/{REGISTRY.features[CHOOSER].model}.tsv",
+        model=lambda wildcards: MODELS.files(ENCODER_MODEL),
+        checked=f"<results>/data/models/{ENCODER_MODEL}.tsv",
     output:
         table="<results>/{subject}/correlation.tsv",
+        accuracy="<results>/{subject}/encoding.tsv",
         figure=shown(
             "<results>/figures/correlation_{subject}.png",
             "correlation",
@@ -152,21 +158,59 @@ rule correlation:
         runtime=scaled(60),
         gpu=1,
     params:
-        code=code("correlation", source(REGISTRY.features[CHOOSER].encoder)),
+        code=code("correlation", source(ENCODER)),
         cfg=settings("evaluation.bootstrap", "seed"),
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
         source=DATA.source,
-        encoder=REGISTRY.features[CHOOSER].encoder,
+        encoder=ENCODER,
         floors={name: f"shuffled-{name}" for name in SYSTEMS},
-        folder=lambda wildcards: model_folder(CHOOSER),
-        inputs=lambda wildcards: DATA.region_volumes(wildcards.subject),
+        folder=lambda wildcards: MODELS.place(ENCODER_MODEL),
+        inputs=lambda wildcards: [
+            RUN.encoding,
+            DATA.ncsnr(wildcards.subject),
+            DATA.region_volumes(wildcards.subject),
+        ],
         pictures=["seen", "mean-image", *SYSTEMS],
         regions=[astuple(region) for region in DATA.regions],
-        settings={name: config["latents"][name] for name in REGISTRY.features[CHOOSER].settings},
+        settings=ENCODER_SETTINGS,
         titles={**RUN.titles, "mean-image": RUN.floor_titles["mean-image"]},
         volumes=volumes(DATA.regions),
     script:
         "../scripts/correlation.py"
+
+
+rule best_of:
+    """Of several samples of an image, the one whose predicted response fits the measured one best."""
+    input:
+        encoding="<results>/{subject}/encoding.h5",
+        latents=f"<results>/{{subject}}/latents/{RUN.encoding}/train.h5",
+        betas="<results>/{subject}/betas/test.h5",
+        reconstructions="<results>/{subject}/reconstructions/{system}.h5",
+        model=lambda wildcards: MODELS.files(ENCODER_MODEL),
+        checked=f"<results>/data/models/{ENCODER_MODEL}.tsv",
+    output:
+        f"<results>/{{subject}}/reconstructions/{{system}}{BEST}.h5",
+    log:
+        "<logs>/best_of/{subject}_{system}.log",
+    benchmark:
+        "<benchmarks>/best_of/{subject}_{system}.tsv"
+    wildcard_constraints:
+        system=DIFFUSION,
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        mem_mb=scaled(16000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("best_of", source(ENCODER)),
+        how=untracked(settings("device", "latents.batch_size", "regression.block")),
+        encoder=ENCODER,
+        folder=lambda wildcards: MODELS.place(ENCODER_MODEL),
+        settings=ENCODER_SETTINGS,
+    script:
+        "../scripts/best_of.py"
 
 
 rule patterns:

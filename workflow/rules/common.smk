@@ -210,7 +210,7 @@ def categories(wildcards):
 def scored(wildcards):
     """What one job scores: a variant's system, or all that a subject has pictures of."""
     system = wildcards.get("system")
-    return [system] if system else [*SYSTEMS, *ORACLES, *FLOORS]
+    return [system] if system else [*SCORED, *ORACLES, *FLOORS]
 
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.

@@ -67,7 +67,7 @@ rule evaluation:
         unpack(categories),
         reconstructions=expand(
             "<results>/{{subject}}/reconstructions/{system}.h5",
-            system=[*SYSTEMS, *ORACLES, *FLOORS],
+            system=[*SCORED, *ORACLES, *FLOORS],
         ),
         stimuli="<results>/stimuli/test.h5",
         responses="<results>/{subject}/betas/test.h5",
@@ -75,10 +75,10 @@ rule evaluation:
         checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
         scores=expand(
-            "<results>/{{subject}}/evaluation/{system}.tsv", system=[*SYSTEMS, *ORACLES, *FLOORS]
+            "<results>/{{subject}}/evaluation/{system}.tsv", system=[*SCORED, *ORACLES, *FLOORS]
         ),
         shuffled=expand(
-            "<results>/{{subject}}/evaluation/shuffled-{system}.tsv", system=[*SYSTEMS, *ORACLES]
+            "<results>/{{subject}}/evaluation/shuffled-{system}.tsv", system=[*SCORED, *ORACLES]
         ),
     log:
         "<logs>/evaluation/{subject}.log",
@@ -96,6 +96,7 @@ rule evaluation:
         cfg=settings("evaluation.protocol", "seed"),
         how=untracked(settings("device")),
         inputs=lambda wildcards: [*categories(wildcards), *scored(wildcards)],
+        left_out=RUN.unscored,
         metrics=METRICS,
     script:
         "../scripts/evaluation.py"
@@ -153,6 +154,7 @@ rule metrics:
         cfg=settings("evaluation.bootstrap", "seed"),
         metrics=METRICS,
         contrasts=RUN.contrasts,
+        left_out=RUN.unscored,
         subjects=SUBJECTS,
         systems=RUN.titles,
         floors=RUN.floor_titles,
@@ -167,7 +169,7 @@ use rule metrics as test_metrics with:
         scores=expand(
             "<results>/{subject}-test-{{test}}/evaluation/{system}.tsv",
             subject=SUBJECTS,
-            system=[*RUN.titles, *RUN.shuffled_titles],
+            system=[*SYSTEMS, *shuffled(RUN.system_titles)],
         ),
         responses=expand("<results>/{subject}-test-{{test}}/betas/test.h5", subject=SUBJECTS),
     output:
@@ -186,9 +188,10 @@ use rule metrics as test_metrics with:
         cfg=settings("evaluation.bootstrap", "seed"),
         metrics=METRICS,
         contrasts=RUN.contrasts,
+        left_out={},
         subjects=SUBJECTS,
-        systems=RUN.titles,
-        floors=RUN.shuffled_titles,
+        systems=RUN.system_titles,
+        floors=shuffled(RUN.system_titles),
         ceilings={},
 
 

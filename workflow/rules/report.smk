@@ -4,7 +4,7 @@ import shlex
 import sys
 
 # Whatever has pictures of the test images: systems, floors that need no decoder, and ceilings.
-PICTURES = [*SYSTEMS, *FLOORS, *ORACLES]
+PICTURES = [*SCORED, *FLOORS, *ORACLES]
 # What was called, as far as a process of Snakemake knows.
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 
@@ -13,7 +13,7 @@ rule reconstructions_figure:
     """Seen images beside the reconstructions of every system."""
     input:
         stimuli="<results>/stimuli/test.h5",
-        systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
+        systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SCORED),
     output:
         figure=shown(
             "<results>/figures/reconstructions_{subject}.png",
@@ -40,8 +40,8 @@ rule extremes_figure:
     """The images that were reconstructed best, about as well as most, and worst."""
     input:
         stimuli="<results>/stimuli/test.h5",
-        systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SYSTEMS),
-        scores=expand("<results>/{{subject}}/evaluation/{system}.tsv", system=SYSTEMS),
+        systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SCORED),
+        scores=expand("<results>/{{subject}}/evaluation/{system}.tsv", system=SCORED),
     output:
         figure=shown(
             "<results>/figures/extremes_{subject}.png",

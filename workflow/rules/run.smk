@@ -6,14 +6,14 @@ import os
 from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.datasets import data_files
 from nsdrecon.datasets.nsd import COCO_ANNOTATIONS, COCO_CAPTIONS
-from nsdrecon.run import FLOORS, Run
+from nsdrecon.run import FLOORS, Run, shuffled
 from nsdrecon.sources import (
     ModelFiles,
     folder_files,
     planned_models,
     records,
 )
-from nsdrecon.systems import CHOOSER, ORACLE, SCORING, SEEN, STAGE1
+from nsdrecon.systems import BEST, CHOOSER, ORACLE, SCORING, SEEN, STAGE1
 
 
 # Two runs share what they download and nothing else. A module statement may say otherwise.
@@ -29,6 +29,8 @@ MODELS = ModelFiles(RUN)
 SUBJECTS = RUN.subjects
 SESSIONS = DATA.sessions
 SYSTEMS = RUN.systems
+# With the best of their samples.
+SCORED = list(RUN.titles)
 ORACLES = RUN.oracles
 FEATURES = RUN.features
 SHARDS = RUN.shards

@@ -9,7 +9,8 @@ from nsdrecon.brain.correlation import (
     measured_responses,
     predicted_responses,
 )
-from nsdrecon.brain.encoding import EncodingModel
+from nsdrecon.brain.encoding import EncodingModel, accuracy_table
+from nsdrecon.brain.maps import training_ceiling
 from nsdrecon.brain.region_decoding import ALL, read_regions
 from nsdrecon.devices import choose_device
 from nsdrecon.extensions import implementation
@@ -29,6 +30,8 @@ with job(snakemake) as log:
     volumes = dict(zip(params.volumes, files.volumes, strict=True))
     found = read_regions(regions, volumes, model.voxels)
     members = {ALL: varies} | {name: flags & varies for name, flags in found.items()}
+    ceiling = training_ceiling(files.ncsnr, files.train_betas, model.voxels)
+    write_table(snakemake.output.accuracy, accuracy_table(model.accuracy, ceiling, members))
     encode = partial(
         implementation(params.encoder),
         folder=params.folder,

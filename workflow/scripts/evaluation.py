@@ -1,6 +1,7 @@
 """Score the reconstructions of systems, and their shuffled floors, image by image."""
 
 from itertools import zip_longest
+from pathlib import Path
 
 from nsdrecon.devices import choose_device
 from nsdrecon.evaluation.scoring import Scored, evaluate
@@ -12,8 +13,9 @@ with job(snakemake):
     cfg, how, files = snakemake.params.cfg, snakemake.params.how, snakemake.input
     # The floors that need no decoder come last, and have no floor of their own.
     tables = zip_longest(files.reconstructions, snakemake.output.scores, snakemake.output.shuffled)
+    left_out = snakemake.params.left_out
     evaluate(
-        [Scored(*paths) for paths in tables],
+        [Scored(*paths, left_out.get(Path(paths[0]).stem, ())) for paths in tables],
         files.stimuli,
         seed=cfg["seed"],
         nsd_id=read_ids(files.responses),

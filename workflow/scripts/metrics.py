@@ -26,11 +26,16 @@ with job(snakemake) as log:
     two_way = identification_names(columns)
     write_table(output.retrieval, retrieval_table(systems, two_way, **options))
     write_table(output.published, published_table())
+    notes = [voxels, SIMULATED if simulated() else ""]
+    for name, left_out in params.left_out.items():
+        notes.append(
+            f"{params.systems[name]}: not scored by {', '.join(left_out)}, whose features chose it."
+        )
     shown = {
         "columns": columns,
         "layout": layout,
         "published": PUBLISHED,
-        "note": f"{voxels} {SIMULATED if simulated() else ''}".strip(),
+        "note": " ".join(filter(None, notes)),
     }
     write_markdown(metrics, output.markdown, **shown)
     # One subject alone is not pooled: its own rows come last.

@@ -4,25 +4,21 @@ from nsdrecon.data.latent_files import write_latents
 from nsdrecon.devices import choose_device
 from nsdrecon.job import job
 from nsdrecon.store import read_array, read_ids, shard_ids
-from nsdrecon.vdvae.checkpoint import load_vdvae
-from nsdrecon.vdvae.config import VDVAEConfig
-from nsdrecon.vdvae.latents import extract_latents
+from nsdrecon.vdvae.latents import vdvae_features
 
 with job(snakemake):
     cfg, how = snakemake.params.cfg, snakemake.params.how
-    device = choose_device(how["device"], snakemake.threads)
     nsd_id = shard_ids(read_ids(snakemake.input.images), *snakemake.params.part)
-    model = load_vdvae(
-        snakemake.input.checkpoint, VDVAEConfig(**snakemake.params.architecture), device=device
-    )
-    latents = extract_latents(
-        model,
-        read_array(snakemake.input.images, "images", nsd_id),
+    latents = vdvae_features(
         nsd_id,
-        n_layers=cfg["latents.vdvae_layers"],
-        latent=cfg["latents.vdvae_values"],
+        read_array(snakemake.input.images, "images", nsd_id),
+        snakemake.input.checkpoint,
+        architecture=snakemake.params.architecture,
+        vdvae_layers=cfg["latents.vdvae_layers"],
+        vdvae_values=cfg["latents.vdvae_values"],
+        vdvae_precision=cfg["latents.vdvae_precision"],
         seed=cfg["seed"],
         batch_size=how["latents.batch_size"],
-        precision=cfg["latents.vdvae_precision"],
+        device=choose_device(how["device"], snakemake.threads),
     )
     write_latents(snakemake.output[0], nsd_id, latents, "vdvae")

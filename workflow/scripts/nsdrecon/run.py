@@ -15,7 +15,16 @@ from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
 from nsdrecon.metrics import as_params, configured_metrics
 from nsdrecon.regions import Region, with_own
-from nsdrecon.systems import CHOOSER, ORACLE, PUBLISHED_TITLES, STAGE1, Backbone, Feature, Registry
+from nsdrecon.systems import (
+    BEST,
+    CHOOSER,
+    ORACLE,
+    PUBLISHED_TITLES,
+    STAGE1,
+    Backbone,
+    Feature,
+    Registry,
+)
 
 FLOORS = {
     "mean-image": "mean training image",
@@ -29,6 +38,7 @@ ANALYSES = ("maps", "regions", "correlation", "pictures")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
 WITH_REGIONS = ("regions", "correlation", "pictures")
 """Those that look at regions of interest."""
+_VDVAE_ENCODER = "nsdrecon.vdvae.latents:vdvae_features"
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,12 @@ class Run:
                 "brain.systems",
                 found=", ".join(self.config["brain"]["systems"]),
                 expected=f"some of the systems of this run: {', '.join(self.systems)}",
+            )
+        if self.best and not self.several:
+            raise InputError(
+                "brain.best_of",
+                found="stage2.samples: 1",
+                expected="several samples of an image to choose from",
             )
         for name in self.extracted:
             if name != STAGE1:
@@ -166,6 +182,45 @@ class Run:
         return self.systems[1:] if self.config["stage2"]["samples"] > 1 else []
 
     @cached_property
+    def best(self) -> dict[str, str]:
+        """What the best of several samples is called, by the measured response, and its system."""
+        return {
+            name + BEST: name
+            for name in self.config["brain"]["best_of"]
+            if name in self.systems[1:]
+        }
+
+    @cached_property
+    def unscored(self) -> dict[str, list[str]]:
+        """Best samples, to the networks that do not score them: their features chose them."""
+        row = self.registry.features.get(self.encoding)
+        own = row.scores if row else None
+        networks = [
+            network["name"]
+            for network in self.networks
+            if own and network["source"].startswith(own)
+        ]
+        return dict.fromkeys(self.best, networks) if networks else {}
+
+    @cached_property
+    def encoding(self) -> str:
+        """The features of pictures that responses are predicted from."""
+        return self.config["brain"]["encoding"]
+
+    @cached_property
+    def encoder(self) -> tuple[str, str, dict[str, Any]]:
+        """Place of the encoder of these features, its model, and its settings."""
+        latents = self.config["latents"]
+        if self.encoding != STAGE1:
+            row = self.registry.features[self.encoding]
+            return row.encoder, row.model, {name: latents[name] for name in row.settings}
+        names = ("vdvae_layers", "vdvae_precision", "vdvae_values")
+        architecture = dict(self.config["models"][STAGE1])
+        del architecture["checkpoint"]
+        own = {"architecture": architecture, "seed": self.config["seed"]}
+        return _VDVAE_ENCODER, STAGE1, {name: latents[name] for name in names} | own
+
+    @cached_property
     def features(self) -> list[str]:
         """The feature spaces that are predicted from the brain."""
         return [*self._decoded([*self.systems, *self._oracles(given=False)]), *self._chooser]
@@ -205,7 +260,7 @@ class Run:
         evaluation = self.config["evaluation"]
         grouped = evaluation["categories"] is not None or self.holdout
         categories = [self.captions] if grouped else []
-        encoding = [CHOOSER] if "correlation" in self.brain else []
+        encoding = [self.encoding] if "correlation" in self.brain or self.best else []
         return _distinct([*self.features, *self.oracle_features, *categories, *encoding])
 
     @cached_property
@@ -223,7 +278,17 @@ class Run:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """Titles of the systems."""
+        """Titles of the systems, and of the best of their samples."""
+        samples = self.config["stage2"]["samples"]
+        best = {
+            name: f"{self._title(system)}, best of {samples} by the measured response"
+            for name, system in self.best.items()
+        }
+        return {**self.system_titles, **best}
+
+    @cached_property
+    def system_titles(self) -> dict[str, str]:
+        """Titles of the systems alone."""
         return {name: self._title(name) for name in self.systems}
 
     @cached_property
@@ -235,12 +300,7 @@ class Run:
     @cached_property
     def floor_titles(self) -> dict[str, str]:
         """Titles of the floors: those of all systems together, then each system's own."""
-        return {**FLOORS, **self.shuffled_titles}
-
-    @cached_property
-    def shuffled_titles(self) -> dict[str, str]:
-        """Titles of the systems' own floors."""
-        return {f"shuffled-{name}": f"{self._title(name)}, shuffled brain" for name in self.systems}
+        return {**FLOORS, **shuffled(self.titles)}
 
     def _title(self, name: str) -> str:
         system = self.registry.system(name)
@@ -280,6 +340,11 @@ class Run:
         """Names of the parts into which a stage is cut that keeps a GPU busy."""
         count = self.config["shards"]
         return [f"{number + 1}-of-{count}" for number in range(count)]
+
+
+def shuffled(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles of the own floors of some systems, by name."""
+    return {f"shuffled-{name}": f"{title}, shuffled brain" for name, title in titles.items()}
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -71,6 +71,11 @@ class ModelFiles:
         files = [path for path in weights if Path(path).suffix in _WEIGHTS]
         return files, [path for path in weights if path not in files]
 
+    def place(self, model: str) -> str:
+        """The file or the folder of one model, as its encoder is given it."""
+        files, folders = self.sources(model)
+        return (files or folders)[0]
+
     def files(self, model: str) -> list[str]:
         """The files of a model that a rule depends on."""
         files, folders = self.sources(model)

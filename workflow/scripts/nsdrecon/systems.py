@@ -26,6 +26,8 @@ ORACLE = "oracle-"
 """Before a system's name: the system given something true of the test images."""
 SEEN = "seen"
 """What an oracle starts from that is given the seen image itself."""
+BEST = "-best"
+"""After a system's name: of its samples the one whose predicted response fits the measured one."""
 SAMPLERS = ("ddpm", "ddim")
 KINDS = ("text", "vision")
 SD_TEXT, VD_TEXT, VD_VISION = "sd-text", "vd-text", "vd-vision"
@@ -57,6 +59,9 @@ class Feature:
         images (n, height, width, 3), uint8.
     settings
         Keys of ``latents`` in the configuration that the encoder takes besides, with defaults.
+    scores
+        Beginning of the places of networks that score by such features: they do not score what was
+        chosen by them.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Feature:
     encoder: str
     kind: str
     settings: tuple[str, ...] = ()
+    scores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,7 @@ FEATURES = (
         encoder="nsdrecon.clip_features:vd_vision_features",
         kind="vision",
         settings=("vision_resize",),
+        scores="nsdrecon.evaluation.networks:clip",
     ),
 )
 BACKBONES = (
@@ -214,6 +221,12 @@ class Registry:
             for system in self.systems.values()
             for rung, *given in (_RUNGS if system.backbone else _RUNGS[:1])
         }
+
+    @cached_property
+    def pictured(self) -> list[str]:
+        """The feature spaces that pictures have, whatever their captions."""
+        vision = [row.name for row in self.features.values() if row.kind == "vision"]
+        return [STAGE1, *vision]
 
     def system(self, name: str) -> System:
         """A system by its name or by that of its oracle."""

@@ -8,7 +8,8 @@ what drives these voxels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ import torch
 from nsdrecon.brain.encoding import EncodingModel
 from nsdrecon.evaluation.statistics import bootstrap_mean
 from nsdrecon.ridge.responses import Responses
-from nsdrecon.store import read_array
+from nsdrecon.store import ID, dataset, open_h5, read_rows, rows_of, unique_ids, write_arrays
 
+logger = logging.getLogger(__name__)
 Encode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Features (n, ...) of images (n, height, width, 3) by their ids (n,)."""
 
@@ -48,16 +50,23 @@ def predicted_responses(
     device, block
         As in `EncodingModel.responses`.
     """
-    images = read_array(pictures, "images", nsd_id)
-    if images.ndim == 4:
-        images = images[:, None]
     samples = [
-        model.responses(
-            encode(nsd_id, images[:, sample]).reshape(len(nsd_id), -1), device=device, block=block
-        )
-        for sample in range(images.shape[1])
+        model.responses(encode(nsd_id, images).reshape(len(nsd_id), -1), device=device, block=block)
+        for images in _samples(pictures, nsd_id)
     ]
     return np.stack(samples, axis=1)
+
+
+def _samples(pictures: str | Path, nsd_id: np.ndarray) -> Iterator[np.ndarray]:
+    """The images of each sample, (n, height, width, 3), in the order of the ids."""
+    with open_h5(pictures) as file:
+        images = dataset(file, "images")
+        rows = rows_of(nsd_id, unique_ids(dataset(file, ID)[()], pictures), pictures)
+        if images.ndim == 4:
+            yield read_rows(images, rows)
+            return
+        for sample in range(images.shape[1]):
+            yield images[:, sample][rows]
 
 
 def measured_responses(model: EncodingModel, betas: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +111,58 @@ def correlations(
     own = every.diagonal()
     others = (every.sum(axis=0) - own) / max(1, len(own) - 1)
     return own, others
+
+
+def sample_correlations(
+    predicted: np.ndarray, measured: np.ndarray, voxels: np.ndarray
+) -> np.ndarray:
+    """Correlation over voxels of each sample's predicted response with its image's measured one.
+
+    Parameters
+    ----------
+    predicted, measured, voxels
+        As in `correlations`.
+
+    Returns
+    -------
+    (n, samples).
+    """
+    right = _unit_rows(measured[:, voxels])
+    rows = [_unit_rows(sample[:, voxels]) for sample in predicted.swapaxes(0, 1)]
+    return np.stack([(row * right).sum(axis=1) for row in rows], axis=1)
+
+
+def write_best(
+    reconstructions: str | Path, nsd_id: np.ndarray, agreement: np.ndarray, output: str | Path
+) -> None:
+    """Reconstructions of one sample an image: the one that agrees best.
+
+    The output is of the form of the reconstructions, with ``chosen`` (n,), the number of the
+    sample, and is called by its own name.
+
+    Parameters
+    ----------
+    reconstructions
+        HDF5 with ``images`` (n, samples, height, width, 3).
+    nsd_id
+        (n,) the order of the rows.
+    agreement
+        (n, samples).
+    output
+        HDF5 file, written all or nothing.
+    """
+    chosen = agreement.argmax(axis=1)
+    with open_h5(reconstructions) as file:
+        images, found = dataset(file, "images"), dataset(file, ID)[()]
+        rows = rows_of(nsd_id, found, reconstructions)
+        best = np.stack([images[place] for place in zip(rows, chosen, strict=True)])[:, None]
+        about = {**file.attrs, "system": Path(output).stem}
+    write_arrays(output, nsd_id, {"images": best, "chosen": chosen}, about)
+    logger.info(
+        "%d images, %d samples each: correlation with the measured response %.3f on average, "
+        "%.3f of those chosen",
+        *(*agreement.shape, agreement.mean(), agreement.max(axis=1).mean()),
+    )
 
 
 def _unit_rows(values: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ leave-one-out error. C has a row a training image, so that a model is no larger 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from nsdrecon.brain.features import target_products
@@ -120,6 +122,34 @@ def fit_encoding(
         "%s: leave-one-out correlation of %d voxels: median %.3f, best %.3f",
         *(feature, n_voxels, np.nanmedian(accuracy), np.nanmax(accuracy)),
     )
+
+
+def accuracy_table(
+    accuracy: np.ndarray, ceiling: np.ndarray, members: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Accuracy of an encoding model beside the noise ceiling, region by region.
+
+    Parameters
+    ----------
+    accuracy, ceiling
+        (n_voxels,) leave-one-out correlation, and the largest one possible; not a number where it
+        is not known, and such a voxel does not count.
+    members
+        Region to the voxels that belong to it, (n_voxels,).
+
+    Returns
+    -------
+    Columns ``region``, ``n_voxels`` (that count), ``accuracy`` and ``ceiling`` (means over voxels),
+    and ``share``, the one of the other.
+    """
+    known = np.isfinite(accuracy) & np.isfinite(ceiling)
+    rows = []
+    for region, voxels in members.items():
+        both = [values[voxels & known] for values in (accuracy, ceiling)]
+        means = [float(values.mean()) if len(values) else np.nan for values in both]
+        rows.append((region, len(both[0]), *means))
+    table = pd.DataFrame(rows, columns=["region", "n_voxels", "accuracy", "ceiling"])
+    return table.assign(share=table["accuracy"] / table["ceiling"])
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import torch
 
 from nsdrecon.brain.encoding import encoder, left_out_correlation
 from nsdrecon.brain.features import target_products
-from nsdrecon.data.volumes import read_map, write_map
+from nsdrecon.data.volumes import Voxels, read_map, write_map
 from nsdrecon.evaluation.ceilings import noise_ceiling
 from nsdrecon.ridge.dual import Factor
 from nsdrecon.ridge.linalg import product
@@ -90,7 +90,7 @@ def write_maps(
         If files are damaged or do not belong together.
     """
     gram = Gram.of(subject.gram)
-    ceiling = training_ceiling(subject.ncsnr, subject.train_betas, gram)
+    ceiling = training_ceiling(subject.ncsnr, subject.train_betas, gram.voxels)
     logger.info("noise ceiling: median %.3f", np.nanmedian(ceiling))
     varies = gram.standardise.std > 0
     for name, files in features.items():
@@ -118,9 +118,9 @@ def write_maps(
     write_map(outputs["noise-ceiling"], ceiling, gram.voxels)
 
 
-def training_ceiling(ncsnr: str | Path, train_betas: str | Path, gram: Gram) -> np.ndarray:
+def training_ceiling(ncsnr: str | Path, train_betas: str | Path, voxels: Voxels) -> np.ndarray:
     """Largest correlation with the training responses, (n_voxels,); not a number if unknown."""
-    values = read_map(ncsnr, gram.voxels).astype(np.float64)
+    values = read_map(ncsnr, voxels).astype(np.float64)
     with open_h5(train_betas) as file:
         repeats = dataset(file, "repeats")[()]
     known = np.isfinite(values) & (values >= 0)

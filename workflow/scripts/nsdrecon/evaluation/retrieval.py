@@ -95,13 +95,15 @@ def retrieval_table(
     Returns
     -------
     Columns ``subject``, ``system``, ``metric`` and those of :func:`retrieval_curve`; up to all
-    images of the test set are candidates.
+    images of the test set are candidates. A metric without a value in a table has no rows.
     """
     curves = []
     for table in tables:
         n_images = table[ID].nunique()
         n_way = [n for n in _CANDIDATES if n < n_images] + [n_images]
         for metric in metrics:
+            if metric in table and table[metric].isna().all():
+                continue
             curve = retrieval_curve(table, metric, n_way, resamples=resamples, seed=seed)
             labels = {"subject": table["subject"].iloc[0], "system": table["system"].iloc[0]}
             curves.append(pd.DataFrame({**labels, "metric": metric, **curve}))

@@ -27,7 +27,7 @@ from nsdrecon.evaluation.similarity import (
 )
 from nsdrecon.evaluation.statistics import UNDEFINED
 from nsdrecon.logs import progress
-from nsdrecon.metrics import DISTANCE, Metric, NetworkMetric, PixelMetric
+from nsdrecon.metrics import DISTANCE, SAME_CATEGORY, Metric, NetworkMetric, PixelMetric
 from nsdrecon.store import (
     ID,
     open_h5,
@@ -39,6 +39,7 @@ from nsdrecon.store import (
 
 logger = logging.getLogger(__name__)
 
+_WITHIN = f" {SAME_CATEGORY}"
 # Of a system and of its shuffled floor: name to columns of scores.
 _Scores = Mapping[str, pd.DataFrame]
 
@@ -58,11 +59,14 @@ class Scored:
         Table of the system's own floor, ``shuffled-<system>``, in which every image is scored with
         the reconstruction of another one (:func:`nsdrecon.evaluation.floors.shuffled_order`). No
         picture passes a network again for it.
+    left_out
+        Names of metrics that say nothing of this system; its tables have no values of them.
     """
 
     reconstructions: str | Path
     output: str | Path
     shuffled: str | Path | None = None
+    left_out: Sequence[str] = ()
 
 
 def evaluate(
@@ -162,8 +166,11 @@ def _write_tables(
     tables = []
     for name, path in zip(parts[0], (system.output, system.shuffled), strict=False):
         values = pd.concat([part[name] for part in parts], axis=1)
-        tables.append(_table(_frame(made, name, rules.name), values, metrics))
-        write_table(path, tables[-1])
+        table = _table(_frame(made, name, rules.name), values, metrics)
+        silent = [name for name in values if name.removesuffix(_WITHIN) in system.left_out]
+        table[silent] = np.nan
+        tables.append(table)
+        write_table(path, table)
     return tables[0]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from nsdrecon import randomness
 from nsdrecon.errors import InputError
 from nsdrecon.store import unique_ids
 from nsdrecon.vdvae import preprocessing
+from nsdrecon.vdvae.checkpoint import load_vdvae
+from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.inference import (
     Precision,
     batches_ahead,
@@ -81,6 +85,48 @@ def extract_latents(
         for rows, (pixels, noise) in batches:
             latents[rows] = _batch_latents(model, pixels, nsd_id[rows], n_layers, noise)
     return latents
+
+
+def vdvae_features(
+    nsd_id: np.ndarray,
+    images: np.ndarray,
+    folder: str | Path,
+    *,
+    architecture: Mapping[str, Any],
+    vdvae_layers: int,
+    vdvae_values: Literal["sample", "mean"],
+    vdvae_precision: Precision,
+    seed: int,
+    batch_size: int,
+    device: str | torch.device,
+) -> np.ndarray:
+    """Latents of images, by the checkpoint of a VDVAE: what encoders of other features are called.
+
+    Parameters
+    ----------
+    nsd_id, images
+        As in `extract_latents`.
+    folder
+        The checkpoint, a file.
+    architecture
+        Keywords of `VDVAEConfig`.
+    vdvae_layers, vdvae_values, vdvae_precision, seed, batch_size
+        ``n_layers``, ``latent`` and so on of `extract_latents`.
+
+    Returns
+    -------
+    float32, shape (n, n_latents).
+    """
+    return extract_latents(
+        load_vdvae(folder, VDVAEConfig(**architecture), device=device),
+        images,
+        nsd_id,
+        n_layers=vdvae_layers,
+        latent=vdvae_values,
+        seed=seed,
+        batch_size=batch_size,
+        precision=vdvae_precision,
+    )
 
 
 def _noise(shape: tuple[int, ...], nsd_id: np.ndarray, layer: int, seed: int) -> np.ndarray:
