@@ -92,6 +92,41 @@ rule regions:
         "../scripts/regions.py"
 
 
+rule bottleneck:
+    """Every feature space decoded from the first few dimensions of the brain alone."""
+    input:
+        gram="<results>/{subject}/weights/gram.h5",
+        latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
+    output:
+        table="<results>/{subject}/bottleneck.tsv",
+        figure=shown(
+            "<results>/figures/bottleneck_{subject}.png",
+            "bottleneck",
+            "Brain",
+            figure="bottleneck",
+            subject="{subject}",
+        ),
+        pdf="<results>/figures/bottleneck_{subject}.pdf",
+        caption="<results>/figures/captions/bottleneck_{subject}.txt",
+    log:
+        "<logs>/bottleneck/{subject}.log",
+    benchmark:
+        "<benchmarks>/bottleneck/{subject}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 8
+    resources:
+        mem_mb=scaled(10000),
+        runtime=scaled(120),
+    params:
+        code=code("bottleneck"),
+        cfg=settings("evaluation.bootstrap", "regression.alpha_grid", "seed"),
+        how=untracked(settings("device", "regression.block")),
+        features=FEATURES,
+    script:
+        "../scripts/bottleneck.py"
+
+
 rule encoding:
     """An encoding model: from features of an image to the response of every voxel."""
     input:

@@ -34,7 +34,7 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
-ANALYSES = ("maps", "regions", "correlation", "pictures")
+ANALYSES = ("maps", "regions", "bottleneck", "correlation", "pictures")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
 WITH_REGIONS = ("regions", "correlation", "pictures")
 """Those that look at regions of interest."""

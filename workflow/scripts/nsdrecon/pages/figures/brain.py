@@ -130,6 +130,43 @@ def regions_figure(table: pd.DataFrame, output: str | Path) -> str:
     )
 
 
+def bottleneck_figure(table: pd.DataFrame, output: str | Path) -> str:
+    """Scores of every feature space against the number of brain dimensions.
+
+    Parameters
+    ----------
+    table
+        `nsdrecon.brain.bottleneck.bottleneck_table`, of one subject.
+    output
+        Image file.
+
+    Returns
+    -------
+    The caption.
+    """
+    with figure_file(output, (6.0, 3.4)) as figure:
+        panel = figure.subplots()
+        for number, (feature, own) in enumerate(table.groupby("feature", sort=False)):
+            colour, across = COLOURS[number % len(COLOURS)], own["n_dimensions"]
+            panel.plot(across, own["correlation"], "o-", color=colour, markersize=3, label=feature)
+            panel.fill_between(
+                across, own["ci_low"], own["ci_high"], color=colour, alpha=0.15, linewidth=0
+            )
+            panel.plot(across, own["floor"], ":", color=colour)
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        panel.set(xscale="log", xlabel="dimensions of the brain", ylabel="correlation")
+        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        figure.tight_layout()
+    subject, n_images = table["subject"].iloc[0], table["n_images"].iloc[0]
+    return (
+        f"{subject}: every feature space decoded from the first few dimensions of the brain, those "
+        "that most of its predictions go through (singular value decomposition of the decoder). "
+        f"Correlation of features with predicted ones, mean of {n_images} training images that the "
+        "decoder was not fitted to, with 95 % bootstrap intervals. Dotted: the floor, predictions "
+        "from the responses to other images."
+    )
+
+
 def correlation_figure(
     table: pd.DataFrame, output: str | Path, *, titles: Mapping[str, str]
 ) -> str:
