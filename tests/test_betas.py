@@ -92,6 +92,24 @@ def voxels_of(path):
         return Voxels.of(file)
 
 
+def test_fewer_sessions_keep_the_voxels_of_all(experiment):
+    """One that does not vary in the last session alone is left out of the first one's too."""
+    experiment.volumes[3][tuple(np.argwhere(experiment.inside)[4])] = 5
+    paths = experiment.extract()
+    whole = experiment.average()["train"]
+    output, first = experiment.folder / "first.h5", experiment.trials["session"] == 1
+    average_repeats(
+        {1: paths[1]}, experiment.trials[first], "subj01", {"train": output}, voxels_of=whole
+    )
+    assert voxels_of(output).same_as(voxels_of(whole))
+    assert attributes(output)["excluded_elsewhere"] == 1
+    shown = experiment.trials[first & (experiment.trials["split"] == "train")]
+    image = shown["nsd_id"].iloc[0]
+    trials = experiment.responses()[shown.index[shown["nsd_id"] == image]]
+    expected = np.delete(trials.mean(axis=0), 4)
+    np.testing.assert_allclose(read_array(output, "betas", [image])[0], expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("ending", ["nii.gz", "hdf5"])
 def test_session_file_holds_the_voxels_as_stored(experiment, ending):
     paths = experiment.extract(ending)

@@ -136,6 +136,8 @@ def test_fewer_repeats_and_clusters_left_out(demo, metrics):
 
     # All numbers of repeats speak of the same images, and all three of them are the main table's.
     repeats = repeats[repeats["metric"] == "PixCorr"].set_index("n_repeats")
+    floors, repeats = (repeats[repeats["system"] == name] for name in ("shuffled-vdvae", "vdvae"))
+    assert floors["mean"].max() < repeats["mean"].min()
     assert repeats.index.tolist() == [1, 2, 3]
     assert repeats["n_images"].nunique() == 1
     assert repeats["mean"].is_monotonic_increasing

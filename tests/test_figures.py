@@ -18,6 +18,7 @@ from nsdrecon.pages.figures.pictures import (
 from nsdrecon.pages.figures.regression import noise_ceiling_figure, regression_figure
 from nsdrecon.pages.figures.scores import (
     contrasts_figure,
+    curves_figure,
     dots_figure,
     retrieval_figure,
     scatter_figure,
@@ -151,6 +152,18 @@ LAYOUT = Layout(
 
 def letters(drawing):
     return re.findall(r"<!-- (.*?) -->", drawing.read_text())
+
+
+@pytest.mark.parametrize("values", [(1, 4), (1000, "loo")])
+def test_curves_run_over_numbers_and_words_with_their_floors(tmp_path, values):
+    table = pd.concat(metrics().assign(value=value) for value in values)
+    options = {"by": "value", "xlabel": "penalty", "metrics": ["PixCorr", "SwAV"]}
+    labels = {"sd-ddpm": "Stable Diffusion", "vd-ddpm": "not scored"}
+    output = tmp_path / "curves.svg"
+    caption = curves_figure(table, output, **options, labels=labels, against="a penalty")
+    assert caption.startswith("pooled: scores against a penalty.")
+    assert {"Stable Diffusion", *map(str, values)} <= set(letters(output))
+    assert "not scored" not in letters(output)
 
 
 def test_dots_between_floors_and_ceilings(tmp_path):

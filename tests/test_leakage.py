@@ -165,6 +165,41 @@ def test_each_rung_of_the_ladder_is_given_what_it_says(project):
     assert leaks(jobs) == {}
 
 
+def test_variants_share_what_their_setting_does_not_change(project):
+    """Fewer sessions train everything again; a setting makes files from where it is used."""
+    settings = {
+        "subjects": [1],
+        "evaluation": {"learning": ["vdvae"], "learning_sessions": [2, 3]},
+        "ablations": {"systems": ["sd-ddim"], "strength": [0.25], "rescale": ["none"]},
+    }
+    settings["ablations"]["alpha"] = [500]
+    (project / "variants.yaml").write_text(yaml.safe_dump(settings))
+    jobs = planned_jobs(project, ["config/demo.yaml", "variants.yaml"])
+    assert leaks(jobs) == {}
+    made: dict[str, list[str]] = {}
+    for job in jobs:
+        _, _, variant = job.label.partition("variant=")
+        if variant and job.rule not in ("reconstructions", "variant_evaluation"):
+            made.setdefault(variant.split(",")[0], []).append(job.rule)
+    stages = ["gram", "predictions", "vdvae_images", "weights"]
+    assert sorted(set(made["-sessions2"])) == stages
+    assert "-sessions3" not in made  # all that there are
+    assert made["-strength~0.25"] == ["diffusion_images"]
+    decoded = ["diffusion_images", "predictions", "vdvae_images"]
+    assert sorted(set(made["-rescale~none"])) == decoded
+    assert sorted(set(made["-alpha~500"])) == [*decoded, "weights"]
+    (drawn,) = (
+        job
+        for job in jobs
+        if "strength~0.25" in job.label and job.rule == made["-strength~0.25"][0]
+    )
+    assert "'strength': 0.25" in drawn.params["sampling"]
+    assert "'stage2.strength': 0.25" in drawn.params["cfg"]
+    (weights, *_) = (job for job in jobs if "-alpha~500" in job.label and job.rule == "weights")
+    assert ": 500" in weights.params["cfg"]
+    assert "results/demo/subj01/weights/gram.h5" in weights.inputs
+
+
 @pytest.mark.parametrize("leak", [TEST_STIMULI, "results/demo/oracle-latents/sd-text.h5"])
 def test_a_leaky_workflow_is_found(tmp_path, leak):
     project = copy_project(tmp_path / "project")

@@ -151,6 +151,18 @@ def test_files_that_were_made_with_different_settings_are_refused(results):
             pass
 
 
+def test_a_setting_that_is_compared_may_differ_and_no_other(results):
+    one = write(results / "subj01/betas/train.h5", settings={"regression.alpha.a": 1, "seed": 0})
+    other = write(results / "subj01/latents/a/train.h5", settings={"regression.alpha.a": 2})
+    with job(a_job([one, other]), free="regression.alpha"):
+        assert provenance.current()["settings"] == {"seed": 0}
+    with (
+        pytest.raises(InputError, match=r"found regression\.alpha\.a: 2"),
+        job(a_job([one, other])),
+    ):
+        pass
+
+
 def test_an_array_that_no_job_made_is_refused(results):
     path = results / "subj01/latents/a/train.h5"
     store.write_arrays(path, np.array([4]), {"x": np.ones(1)})

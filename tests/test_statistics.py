@@ -13,6 +13,7 @@ from nsdrecon.evaluation.statistics import (
     Contrast,
     bootstrap_mean,
     contrasts_table,
+    curve_table,
     holm,
     metrics_table,
     sign_flip_p,
@@ -137,6 +138,15 @@ def test_limits_are_finite_where_all_draws_lie_on_one_side(seed):
     values = np.random.default_rng(0).exponential(size=(1, 5, 1))
     interval = bootstrap_mean(values, resamples=1, seed=seed)
     assert np.isfinite([interval.low, interval.high]).all()
+
+
+def test_a_curve_has_the_means_of_each_value():
+    tables = [(2, scores("one")), ("loo", scores("one", shift=1)), (2, scores("other"))]
+    found = curve_table(tables, "value", **SETTINGS)
+    assert list(dict.fromkeys(found["value"])) == [2, "loo"]
+    own = found[found["value"] == 2].drop(columns="value")
+    expected = metrics_table([tables[0][1], tables[2][1]], **SETTINGS)
+    pd.testing.assert_frame_equal(own, expected)
 
 
 def test_values_of_another_shape_are_refused():

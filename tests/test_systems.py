@@ -26,7 +26,7 @@ def run(rows: Registry | None = None, **sections: object) -> Run:
     """The run of a full configuration in which some settings of some sections are replaced."""
     rows, config = rows or registry(), deepcopy(FULL)
     for name, value in sections.items():
-        config[name] = config[name] | value if isinstance(value, dict) else value
+        config[name] = config.get(name, {}) | value if isinstance(value, dict) else value
     complete_settings(config, read_schema(SCHEMA, rows))
     return Run(config, rows)
 

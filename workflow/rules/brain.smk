@@ -92,26 +92,26 @@ rule regions:
         "../scripts/regions.py"
 
 
-rule bottleneck:
+rule dimensions:
     """Every feature space decoded from the first few dimensions of the brain alone."""
     input:
         gram="<results>/{subject}/weights/gram.h5",
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
     output:
-        table="<results>/{subject}/bottleneck.tsv",
+        table="<results>/{subject}/dimensions.tsv",
         figure=shown(
-            "<results>/figures/bottleneck_{subject}.png",
-            "bottleneck",
+            "<results>/figures/dimensions_{subject}.png",
+            "dimensions",
             "Brain",
-            figure="bottleneck",
+            figure="dimensions",
             subject="{subject}",
         ),
-        pdf="<results>/figures/bottleneck_{subject}.pdf",
-        caption="<results>/figures/captions/bottleneck_{subject}.txt",
+        pdf="<results>/figures/dimensions_{subject}.pdf",
+        caption="<results>/figures/captions/dimensions_{subject}.txt",
     log:
-        "<logs>/bottleneck/{subject}.log",
+        "<logs>/dimensions/{subject}.log",
     benchmark:
-        "<benchmarks>/bottleneck/{subject}.tsv"
+        "<benchmarks>/dimensions/{subject}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     threads: 8
@@ -119,12 +119,12 @@ rule bottleneck:
         mem_mb=scaled(10000),
         runtime=scaled(120),
     params:
-        code=code("bottleneck"),
+        code=code("dimensions"),
         cfg=settings("evaluation.bootstrap", "regression.alpha_grid", "seed"),
         how=untracked(settings("device", "regression.block")),
         features=FEATURES,
     script:
-        "../scripts/bottleneck.py"
+        "../scripts/dimensions.py"
 
 
 rule encoding:

@@ -11,13 +11,28 @@
 # two shards a subject, so that a job works longer than it takes to load its model.
 
 from functools import cache
+from types import SimpleNamespace
 
 import nsdrecon
+from nsdrecon.ablations import ABLATIONS
 from nsdrecon.closure import code_fingerprint, text_fingerprint
 from nsdrecon.diffusion.settings import Sampling
 from nsdrecon.extensions import source
 from nsdrecon.settings import setting
 from nsdrecon.vdvae.config import VDVAEConfig
+
+SAMPLING = ("encoding", "guidance", "rounding", "start", "steps", "strength", "variance")
+VARIANTS = r"-repeats\d|-holdout|-sessions\d+|-test-[a-z0-9_]+|-regions"
+# Variants that have another value of one setting: what it is called, and the value.
+ABLATED = {}
+for name, values in RUN.ablations.items():
+    # Only where they are asked for: each job of a cluster reads this.
+    import pandas
+    from snakemake.utils import Paramspace
+
+    space = Paramspace(pandas.DataFrame({name: values}, dtype=object))
+    names = [f"-{instance}" for instance in space.instance_patterns]
+    ABLATED |= {variant: (name, value) for variant, value in zip(names, values)}
 
 
 def code(script, *loaded):
@@ -51,6 +66,20 @@ def rules_fingerprint(wildcards):
 def settings(*keys):
     """The named configuration values alone, as one sorted dict, for a rule's params."""
     return {key: setting(config, key) for key in sorted(keys)}
+
+
+def ablated(wildcards, *keys):
+    """The same, with the other value that this variant has of one of them."""
+    name, value = ABLATED.get(wildcards.variant, (None, None))
+    own = {key for key in keys if name and f"{key}.".startswith(f"{ABLATIONS[name]}.")}
+    return {key: value if key in own else found for key, found in settings(*keys).items()}
+
+
+def folder(wildcards, *changing):
+    """A subject's folder with what a variant is made of: of an ablation, its own where that changes."""
+    name, _ = ABLATED.get(wildcards.variant, (None, None))
+    shared = name and not ABLATIONS[name].startswith(changing)
+    return f"<results>/{wildcards.subject}{'' if shared else wildcards.variant}"
 
 
 def scaled(amount):
@@ -103,8 +132,12 @@ def sessions(wildcards):
 
 def trained_weights(wildcards):
     """The weights that decode a variant: other responses alone need no other training."""
-    variant = wildcards.variant if wildcards.variant == "-holdout" else ""
-    return f"<results>/{wildcards.subject}{variant}/weights/{wildcards.feature}.h5"
+    whose = f"<results>/{wildcards.subject}"
+    if wildcards.variant in ABLATED:
+        whose = folder(wildcards, ABLATIONS["alpha"])
+    elif wildcards.variant.startswith(("-holdout", "-sessions")):
+        whose += wildcards.variant
+    return f"{whose}/weights/{wildcards.feature}.h5"
 
 
 def parts(wildcards):
@@ -127,7 +160,7 @@ def decoded(feature):
         oracle = REGISTRY.oracles.get(wildcards.system)
         if oracle and oracle.features:
             return f"<results>/oracle-latents/{feature}.h5"
-        return f"<results>/{wildcards.subject}{wildcards.variant}/predictions/{feature}.h5"
+        return f"{folder(wildcards, 'regression.')}/predictions/{feature}.h5"
 
     return path
 
@@ -138,7 +171,12 @@ def stage1_images(wildcards):
     start = oracle.start if oracle else STAGE1
     if start == SEEN:
         return "<results>/stimuli/test.h5"
-    return f"<results>/{wildcards.subject}{wildcards.variant}/reconstructions/{start}.h5"
+    return f"{folder(wildcards, 'regression.')}/reconstructions/{start}.h5"
+
+
+def responses(split):
+    """The responses of a variant; ablations have none of their own."""
+    return lambda wildcards: f"{folder(wildcards)}/betas/{split}.h5"
 
 
 def feature(wildcards):
@@ -173,8 +211,8 @@ def backbone_folder(wildcards):
 
 def sampling(wildcards):
     """Settings of the sampler, by the names of nsdrecon.diffusion.sampling.Sampling."""
-    names = ("encoding", "guidance", "rounding", "start", "steps", "strength", "variance")
-    return {name: config["stage2"][name] for name in names}
+    found = ablated(wildcards, *(f"stage2.{name}" for name in SAMPLING))
+    return {key.partition(".")[2]: value for key, value in found.items()}
 
 
 def own_settings(wildcards):
@@ -215,4 +253,5 @@ def scored(wildcards):
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.
 VDVAEConfig(**ARCHITECTURE).n_latent_layers(config["latents"]["vdvae_layers"])
-Sampling(**sampling(None))
+for variant in ("", *ABLATED):
+    Sampling(**sampling(SimpleNamespace(variant=variant)))

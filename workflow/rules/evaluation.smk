@@ -1,14 +1,51 @@
 # Scores of the reconstructions against the seen images, with floors, ceilings and intervals.
 
+import re
+
 METRICS_FIGURES = ["metrics", "retrieval", *(["contrasts"] if RUN.contrasts else [])]
 METRICS_FIGURES += [f"scatter_{a}_{b}" for a, b in RUN.contrasts.values()]
 TABLES = ["metrics.tsv", "metrics.md", "metrics.tex", "contrasts.tsv", "retrieval.tsv"]
 TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
-TABLES += ["repeats.tsv"] if RUN.repeats else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
 TABLES += [f"test-{name}/metrics.tsv" for name in RUN.tests]
-REPEATS = list(range(1, DATA.max_repeats + 1))
+# Each a table and a figure.
+CURVES = [name for name in ("repeats", "learning") if getattr(RUN, name)]
+CURVES += [f"ablation_{name}" for name in RUN.ablations]
+TABLES += [f"{curve}.tsv" for curve in CURVES]
+
+
+def scored(variants, systems):
+    """Scores of some variants, and those of their floors: the value that varies, and the file."""
+    return [
+        (value, f"<results>/{subject}{variant}/evaluation/{name}.tsv")
+        for subject in SUBJECTS
+        for value, variant in variants(subject)
+        for system in systems
+        for name in (system, f"shuffled-{system}")
+    ]
+
+
+def fewer_sessions(subject):
+    """Numbers of sessions of a subject that decoders are trained on, and their variants."""
+    total = len(SESSIONS[subject])
+    fewer = [n for n in sorted(config["evaluation"]["learning_sessions"]) if n < total]
+    return [*((n, f"-sessions{n}") for n in fewer), (total, "")]
+
+
+def tried(ablation):
+    """The values of a setting that are tried, and their variants, whoever the subject is."""
+    found = [(value, variant) for variant, (name, value) in ABLATED.items() if name == ablation]
+    return lambda subject: found
+
+
+def repeated(subject):
+    """Numbers of repeats that are averaged, and their variants, whoever the subject is."""
+    return [(n, f"-repeats{n}") for n in range(1, DATA.max_repeats + 1)]
+
+
+REPEATS = scored(repeated, RUN.repeats)
+LEARNING = scored(fewer_sessions, RUN.learning)
 
 
 rule floors:
@@ -108,7 +145,7 @@ use rule evaluation as variant_evaluation with:
         unpack(categories),
         reconstructions=["<results>/{subject}{variant}/reconstructions/{system}.h5"],
         stimuli=tested_images,
-        responses="<results>/{subject}{variant}/betas/test.h5",
+        responses=responses("test"),
         networks=MODELS.files("networks"),
         checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
@@ -119,7 +156,9 @@ use rule evaluation as variant_evaluation with:
     benchmark:
         "<benchmarks>/variant_evaluation/{subject}{variant}_{system}.tsv"
     wildcard_constraints:
-        variant=r"-repeats\d|-holdout|-test-[a-z0-9_]+",
+        variant="|".join(
+            [r"-repeats\d|-holdout|-sessions\d+|-test-[a-z0-9_]+", *map(re.escape, ABLATED)]
+        ),
         system="|".join(SYSTEMS),
 
 
@@ -245,12 +284,7 @@ rule repeats_betas:
 rule repeats:
     """Scores against the number of repeats averaged."""
     input:
-        scores=expand(
-            "<results>/{subject}-repeats{n}/evaluation/{system}.tsv",
-            n=REPEATS,
-            subject=SUBJECTS,
-            system=RUN.repeats,
-        ),
+        scores=[path for _, path in REPEATS],
     output:
         table=shown("<results>/tables/repeats.tsv", "repeats", "Tables", table="repeats"),
         figure=shown("<results>/figures/repeats.png", "repeats_figure", "Scores", figure="repeats"),
@@ -269,11 +303,122 @@ rule repeats:
         code=code("repeats"),
         cfg=settings("evaluation.bootstrap", "seed"),
         inputs=[SUBJECTS, RUN.repeats],
-        n=REPEATS,
         metrics=METRICS,
         systems=RUN.titles,
+        values=[value for value, _ in REPEATS],
     script:
         "../scripts/repeats.py"
+
+
+rule learning_training:
+    """Training responses of the first sessions alone, with their latents; test responses of all."""
+    input:
+        unpack(design),
+        sessions=lambda wildcards: expand(
+            "<results>/{subject}/betas/sessions/{session:02d}.h5",
+            subject=wildcards.subject,
+            session=SESSIONS[wildcards.subject][: int(wildcards.n)],
+        ),
+        trials="<results>/{subject}/trials.tsv",
+        train="<results>/{subject}/betas/train.h5",
+        test="<results>/{subject}/betas/test.h5",
+        latents=expand(
+            "<results>/{{subject}}/latents/{feature}/train.h5", feature=RUN.learning_features
+        ),
+    output:
+        train="<results>/{subject}-sessions{n}/betas/train.h5",
+        test="<results>/{subject}-sessions{n}/betas/test.h5",
+        latents=temp(
+            expand(
+                "<results>/{{subject}}-sessions{{n}}/latents/{feature}/train.h5",
+                feature=RUN.learning_features,
+            )
+        ),
+    log:
+        "<logs>/learning_training/{subject}_{n}.log",
+    benchmark:
+        "<benchmarks>/learning_training/{subject}_{n}.tsv"
+    wildcard_constraints:
+        n=r"\d+",
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(30),
+    params:
+        code=code("learning_training"),
+        cfg=settings("responses.session_zscore"),
+        sessions=lambda wildcards: SESSIONS[wildcards.subject][: int(wildcards.n)],
+        source=DATA.source,
+    script:
+        "../scripts/learning_training.py"
+
+
+rule learning:
+    """Scores against the number of sessions that decoders were trained on."""
+    input:
+        scores=[path for _, path in LEARNING],
+    output:
+        table=shown("<results>/tables/learning.tsv", "learning", "Tables", table="learning"),
+        figure=shown("<results>/figures/learning.png", "learning", "Scores", figure="sessions"),
+        pdf="<results>/figures/learning.pdf",
+        caption="<results>/figures/captions/learning.txt",
+    log:
+        "<logs>/learning.log",
+    benchmark:
+        "<benchmarks>/learning.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
+    params:
+        code=code("learning"),
+        cfg=settings("evaluation.bootstrap", "seed"),
+        metrics=METRICS,
+        systems=RUN.titles,
+        values=[value for value, _ in LEARNING],
+    script:
+        "../scripts/learning.py"
+
+
+rule ablation:
+    """Scores against the value of one setting, everything else alike."""
+    input:
+        scores=lambda wildcards: [
+            path for _, path in scored(tried(wildcards.ablation), RUN.ablated)
+        ],
+    output:
+        table=shown(
+            "<results>/tables/ablation_{ablation}.tsv", "ablation", "Tables", table="{ablation}"
+        ),
+        figure=shown(
+            "<results>/figures/ablation_{ablation}.png", "ablation", "Scores", figure="{ablation}"
+        ),
+        pdf="<results>/figures/ablation_{ablation}.pdf",
+        caption="<results>/figures/captions/ablation_{ablation}.txt",
+    log:
+        "<logs>/ablation/{ablation}.log",
+    benchmark:
+        "<benchmarks>/ablation/{ablation}.tsv"
+    wildcard_constraints:
+        ablation="|".join(ABLATIONS),
+    conda:
+        "../envs/nsdrecon.yaml"
+    resources:
+        mem_mb=scaled(1000),
+        runtime=scaled(15),
+    params:
+        code=code("ablation"),
+        cfg=settings("evaluation.bootstrap", "seed"),
+        metrics=METRICS,
+        setting=lambda wildcards: ABLATIONS[wildcards.ablation],
+        systems=RUN.titles,
+        values=lambda wildcards: [
+            value for value, _ in scored(tried(wildcards.ablation), RUN.ablated)
+        ],
+    script:
+        "../scripts/ablation.py"
 
 
 rule holdout_training:

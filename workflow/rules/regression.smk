@@ -20,7 +20,8 @@ rule gram:
     params:
         code=code("gram"),
         how=untracked(settings("device")),
-        eigenvectors="loo" in config["regression"]["alpha"].values(),
+        eigenvectors="loo"
+        in [*config["regression"]["alpha"].values(), *RUN.ablations.get("alpha", [])],
     script:
         "../scripts/gram.py"
 
@@ -28,9 +29,9 @@ rule gram:
 rule weights:
     """Ridge weights from voxels to one feature space; leave-one-out scores, part by part of it."""
     input:
-        gram="<results>/{subject}{variant}/weights/gram.h5",
-        betas="<results>/{subject}{variant}/betas/train.h5",
-        latents="<results>/{subject}{variant}/latents/{feature}/train.h5",
+        gram=lambda wildcards: f"{folder(wildcards)}/weights/gram.h5",
+        betas=responses("train"),
+        latents=lambda wildcards: f"{folder(wildcards)}/latents/{wildcards.feature}/train.h5",
     output:
         weights="<results>/{subject}{variant}/weights/{feature}.h5",
         scores="<results>/{subject}{variant}/weights/{feature}.scores.tsv",
@@ -46,7 +47,8 @@ rule weights:
         runtime=scaled(60),
     params:
         code=code("weights"),
-        cfg=lambda wildcards: settings(
+        cfg=lambda wildcards: ablated(
+            wildcards,
             f"regression.alpha.{wildcards.feature}",
             "regression.alpha_grid",
             "regression.alpha_per_target",
@@ -61,7 +63,7 @@ rule predictions:
     """Latents predicted from the test responses alone."""
     input:
         weights=trained_weights,
-        betas="<results>/{subject}{variant}/betas/test.h5",
+        betas=responses("test"),
     output:
         "<results>/{subject}{variant}/predictions/{feature}.h5",
     log:
@@ -76,7 +78,7 @@ rule predictions:
         runtime=scaled(20),
     params:
         code=code("predictions"),
-        cfg=settings("regression.rescale"),
+        cfg=lambda wildcards: ablated(wildcards, "regression.rescale"),
         how=untracked(settings("device", "regression.block")),
     script:
         "../scripts/predictions.py"

@@ -342,7 +342,7 @@ rule report:
         regressions=expand("<results>/figures/regression_{subject}.png", subject=SUBJECTS),
         noise_ceiling="<results>/figures/noise_ceiling.png",
         scores=rules.metrics_figure.output.figures,
-        repeats=[rules.repeats.output.figure] if RUN.repeats else [],
+        curves=[f"<results>/figures/{curve}.png" for curve in CURVES],
         holdout=rules.holdout.output if RUN.holdout else [],
         tests=expand("<results>/tables/test-{test}/metrics.tsv", test=RUN.tests),
         brain=[

@@ -5,7 +5,7 @@ rule vdvae_images:
     """VDVAE images of a subject's test images."""
     input:
         latents=decoded(STAGE1),
-        responses="<results>/{subject}{variant}/betas/test.h5",
+        responses=responses("test"),
         checkpoint=config["models"]["vdvae"]["checkpoint"],
     output:
         "<results>/{subject}{variant}/reconstructions/{system}.h5",

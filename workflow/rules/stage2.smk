@@ -4,7 +4,7 @@
 rule diffusion_images:
     """Images of one diffusion system for one shard of the test images."""
     input:
-        responses="<results>/{subject}{variant}/betas/test.h5",
+        responses=responses("test"),
         stage1=stage1_images,
         guidance=lambda wildcards: [
             decoded(feature)(wildcards) for feature in REGISTRY.guidance(wildcards.system).values()
@@ -24,18 +24,19 @@ rule diffusion_images:
     resources:
         # Rehearsal: 12.5 GB on a CPU, Versatile Diffusion; half as much again, and 4 GB for CUDA.
         mem_mb=scaled(23000),
-        runtime=scaled(60 * config["stage2"]["samples"]),
+        runtime=scaled(60 * max(config["stage2"]["samples"], *RUN.ablations.get("samples", [1]))),
         gpu=1,
     params:
         code=lambda wildcards: fingerprint(
             "diffusion_images", source(REGISTRY.backbone(wildcards.system).loader)
         ),
-        cfg=lambda wildcards: settings(
+        cfg=lambda wildcards: ablated(
+            wildcards,
             "seed",
             "stage2.compile",
             "stage2.precision",
             "stage2.samples",
-            *(f"stage2.{name}" for name in (*sampling(wildcards), *own_settings(wildcards))),
+            *(f"stage2.{name}" for name in (*SAMPLING, *own_settings(wildcards))),
         ),
         how=untracked(settings("device", "stage2.batch_size")),
         folder=backbone_folder,

@@ -1,23 +1,28 @@
 """Scores against the number of repeats averaged: a table and a figure."""
 
-import pandas as pd
-
-from nsdrecon.evaluation.statistics import metrics_table
+from nsdrecon.evaluation.statistics import curve_table
 from nsdrecon.job import job
 from nsdrecon.pages.figures.drawing import write_caption
-from nsdrecon.pages.figures.scores import repeats_figure
+from nsdrecon.pages.figures.scores import curves_figure
 from nsdrecon.store import read_table, write_table
 
 with job(snakemake) as log:
-    cfg, params = snakemake.params.cfg, snakemake.params
-    paths, parts = list(snakemake.input.scores), []
-    for n in params.n:
-        tables = [read_table(path) for path in paths if f"-repeats{n}/evaluation/" in path]
-        part = metrics_table(tables, resamples=cfg["evaluation.bootstrap"], seed=cfg["seed"])
-        parts.append(part.assign(n_repeats=n))
-    table = pd.concat(parts, ignore_index=True)
+    cfg, params, files = snakemake.params.cfg, snakemake.params, snakemake.input.scores
+    table = curve_table(
+        [(value, read_table(path)) for value, path in zip(params.values, files, strict=True)],
+        "n_repeats",
+        resamples=cfg["evaluation.bootstrap"],
+        seed=cfg["seed"],
+    )
     write_table(snakemake.output.table, table)
-    columns = [row["name"] for row in params.metrics]
-    caption = repeats_figure(table, snakemake.output.figure, metrics=columns, labels=params.systems)
+    caption = curves_figure(
+        table,
+        snakemake.output.figure,
+        by="n_repeats",
+        xlabel="repeats averaged",
+        metrics=[row["name"] for row in params.metrics],
+        labels=params.systems,
+        against="the number of repeats averaged, of the test images that have all repeats",
+    )
     write_caption(snakemake.output.caption, caption)
-    log.info("%d rows of %d tables", len(table), len(paths))
+    log.info("%d rows of %d tables", len(table), len(files))

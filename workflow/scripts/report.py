@@ -37,7 +37,7 @@ with job(snakemake) as log:
         sections.scores(scores, metrics, contrasts, **shown, protocol=protocol),
         sections.further_tests(dict(zip(params.tests, files.tests, strict=True)), **shown),
         Section("Samples", [sections.figure(path, legible=False) for path in files.samples]),
-        sections.beyond_the_mean(files.repeats, metrics, holdout, **shown),
+        sections.beyond_the_mean(files.curves, metrics, holdout, **shown),
         sections.published_values(protocol),
         sections.data(dict(zip(subjects, files.trials, strict=True)), files.noise_ceiling),
         Section("Regression", [sections.figure(path) for path in files.regressions]),

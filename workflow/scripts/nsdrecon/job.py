@@ -23,7 +23,11 @@ _PACKAGES = ("diffusers", "numpy", "scikit-learn", "scipy", "torch", "transforme
 
 @contextmanager
 def job(
-    snakemake: Any, brought: Collection[str] = (), *, again: bool = False
+    snakemake: Any,
+    brought: Collection[str] = (),
+    *,
+    free: str | None = None,
+    again: bool = False,
 ) -> Iterator[logging.Logger]:
     """The log of a job, for its time; before anything else, its inputs are compared.
 
@@ -39,6 +43,8 @@ def job(
         fingerprint of the code.
     brought
         Names of inputs that the user brought: they say nothing of themselves.
+    free
+        A setting in which inputs may differ, and those below it.
     again
         As for `job_log`.
 
@@ -56,7 +62,7 @@ def job(
         made = [path for path in map(str, snakemake.input) if path not in own]
         inputs = {path: read_provenance(path) for path in made}
         said = {path: about for path, about in inputs.items() if about}
-        about = provenance.common(said, run, params.get("source"), params.get("cfg", {}))
+        about = provenance.common(said, run, params.get("source"), params.get("cfg", {}), free)
         about |= {
             "code": params.get("code"),
             "versions": {"python": platform.python_version(), **versions(*_PACKAGES)},

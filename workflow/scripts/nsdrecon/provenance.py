@@ -95,6 +95,7 @@ def common(
     run: str,
     source: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    free: str | None = None,
 ) -> dict[str, Any]:
     """Source and settings of what is made from some files.
 
@@ -108,6 +109,8 @@ def common(
         Of raw data that are read besides.
     settings
         Of what is made from the files, by dotted key.
+    free
+        A setting in which the files may differ, and those below it; nothing is said of it.
 
     Raises
     ------
@@ -132,6 +135,8 @@ def common(
         if found and not source:
             source, reference = found, path
         for key, value in about.get("settings", {}).items():
+            if free and f"{key}.".startswith(f"{free}."):
+                continue
             if settings.setdefault(key, value) != value:
                 raise InputError(
                     path,

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from nsdrecon.ablations import ABLATIONS
 from nsdrecon.brain_diffuser import as_published
 from nsdrecon.errors import InputError
 from nsdrecon.metrics import as_params, configured_metrics
@@ -34,7 +35,7 @@ FLOORS = {
 }
 """Titles of the floors that need no decoder; each system has its own besides."""
 
-ANALYSES = ("maps", "regions", "bottleneck", "correlation", "pictures")
+ANALYSES = ("maps", "regions", "dimensions", "correlation", "pictures")
 """Analyses of the brain: keys of ``brain`` in the configuration that list subjects."""
 WITH_REGIONS = ("regions", "correlation", "pictures")
 """Those that look at regions of interest."""
@@ -157,6 +158,22 @@ class Run:
         return [name for name in self.config["evaluation"]["holdout"] if name in self.systems]
 
     @cached_property
+    def learning(self) -> list[str]:
+        """Systems of this run that are trained again on fewer sessions."""
+        return [name for name in self.config["evaluation"]["learning"] if name in self.systems]
+
+    @cached_property
+    def ablated(self) -> list[str]:
+        """Systems of this run that are scored with other values of some settings."""
+        return [name for name in self.config["ablations"]["systems"] if name in self.systems]
+
+    @cached_property
+    def ablations(self) -> dict[str, list[Any]]:
+        """The settings that are tried, by their keys in ``ablations``, to their values."""
+        asked = {name: self.config["ablations"][name] for name in ABLATIONS}
+        return {name: values for name, values in asked.items() if values and self.ablated}
+
+    @cached_property
     def brain(self) -> dict[str, list[str]]:
         """Each analysis of the brain that is asked for, to its subjects among those of this run."""
         asked = {name: self.config["brain"][name] for name in ANALYSES}
@@ -243,6 +260,11 @@ class Run:
     def holdout_features(self) -> list[str]:
         """The feature spaces that are predicted without some clusters of captions."""
         return self._decoded(self.holdout)
+
+    @cached_property
+    def learning_features(self) -> list[str]:
+        """The feature spaces that are predicted after fewer sessions."""
+        return self._decoded(self.learning)
 
     def _decoded(self, systems: Iterable[str]) -> list[str]:
         guides = (self.registry.guidance(system).values() for system in systems)

@@ -43,8 +43,9 @@ def average_repeats(
     *,
     session_zscore: bool = False,
     min_ncsnr: float | None = None,
+    voxels_of: str | Path | None = None,
 ) -> None:
-    """Mean response of each image over its available repeats, for every split.
+    """Mean response of each image over its available repeats, for some splits or all.
 
     The outputs hold ``nsd_id`` (n,) ascending, ``betas`` (n, n_voxels) float32, ``repeats`` (n,),
     ``voxel`` and ``affine``; those of test images also the single trials: ``trial_betas``
@@ -64,8 +65,8 @@ def average_repeats(
     subject
         Whose betas these are.
     outputs
-        Split to its HDF5 file, written all or nothing: ``train``, ``test``, and those of further
-        test sets.
+        Split to its HDF5 file, written all or nothing: ``train``, ``test`` and those of further test
+        sets, or some of them.
     session_zscore
         Give each voxel mean 0 and standard deviation 1 over the training trials of each session (as
         in MindEye2, but there over all trials) instead of percent signal change (as in
@@ -74,6 +75,8 @@ def average_repeats(
         Leave out voxels whose noise-ceiling signal-to-noise ratio is below this. It is computed
         from the repeats of training images (`noise_ceiling.training_ncsnr`), so it is not that of
         NSD's ``ncsnr.nii.gz``, which test images are part of.
+    voxels_of
+        Such an output of more sessions: its voxels are used, and no others are left out.
 
     Raises
     ------
@@ -94,7 +97,10 @@ def average_repeats(
             for file, number in zip(files, numbers, strict=True)
         ]
         (units,) = {session.units for session in opened}
-        excluded = _excluded_voxels(opened, trials, min_ncsnr, subject)
+        if voxels_of is None:
+            excluded = _excluded_voxels(opened, trials, min_ncsnr, subject)
+        else:
+            excluded = {"elsewhere": _not_among(voxels, voxels_of)}
         kept = _voxels_left(excluded)
         counts = {f"excluded_{reason}": int(flags.sum()) for reason, flags in excluded.items()}
         logger.info("%s: %d of %d voxels used; %s", subject, len(kept), len(voxels), counts)
@@ -111,8 +117,8 @@ def average_repeats(
             **({} if min_ncsnr is None else {"min_ncsnr": min_ncsnr}),
         }
         writers = []
-        for split in outputs:
-            file = stack.enter_context(create_h5(outputs[split]))
+        for split, path in outputs.items():
+            file = stack.enter_context(create_h5(path))
             voxels.subset(kept).write(file)
             file.attrs.update(attributes, split=split)
             writers.append(_MeanWriter(file, trials, split, len(kept)))
@@ -166,6 +172,14 @@ class _MeanWriter:
 def _create_blocked(file: h5py.File, name: str, n_rows: int, n_voxels: int) -> h5py.Dataset:
     chunks = (min(_CHUNK_ROWS, n_rows), min(_BLOCK_VOXELS, n_voxels))
     return file.create_dataset(name, (n_rows, n_voxels), dtype=np.float32, chunks=chunks)
+
+
+def _not_among(voxels: Voxels, path: str | Path) -> np.ndarray:
+    """Voxels that a file of responses does not have, (n_voxels,)."""
+    with open_h5(path) as file:
+        wanted = Voxels.of(file)
+    one, other = (np.ravel_multi_index(part.index.T, part.shape) for part in (voxels, wanted))
+    return ~np.isin(one, other)
 
 
 def _excluded_voxels(

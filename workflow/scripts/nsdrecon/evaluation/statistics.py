@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,6 +190,32 @@ def metrics_table(
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def curve_table(
+    tables: Sequence[tuple[Any, pd.DataFrame]], by: str, *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Means and intervals against something that varies.
+
+    Parameters
+    ----------
+    tables
+        Value, and a per-image table of it.
+    by
+        What the column of values is called.
+    resamples, seed
+        As in :func:`bootstrap_mean`.
+
+    Returns
+    -------
+    :func:`metrics_table` of the tables of each value, with the value.
+    """
+    parts = []
+    for value in dict.fromkeys(value for value, _ in tables):
+        own = [table for other, table in tables if other == value]
+        part = metrics_table(own, resamples=resamples, seed=seed)
+        parts.append(part.assign(**{by: value}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def contrasts_table(

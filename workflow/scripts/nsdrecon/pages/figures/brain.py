@@ -130,13 +130,13 @@ def regions_figure(table: pd.DataFrame, output: str | Path) -> str:
     )
 
 
-def bottleneck_figure(table: pd.DataFrame, output: str | Path) -> str:
+def dimensions_figure(table: pd.DataFrame, output: str | Path) -> str:
     """Scores of every feature space against the number of brain dimensions.
 
     Parameters
     ----------
     table
-        `nsdrecon.brain.bottleneck.bottleneck_table`, of one subject.
+        `nsdrecon.brain.dimensions.dimensions_table`, of one subject.
     output
         Image file.
 

@@ -238,30 +238,47 @@ def retrieval_figure(
     )
 
 
-def repeats_figure(
-    table: pd.DataFrame, output: str | Path, *, metrics: Sequence[str], labels: Mapping[str, str]
+def curves_figure(
+    table: pd.DataFrame,
+    output: str | Path,
+    *,
+    by: str,
+    xlabel: str,
+    metrics: Sequence[str],
+    labels: Mapping[str, str],
+    against: str,
 ) -> str:
-    """Scores against the number of repeats averaged: a panel a metric, a line a system.
+    """Scores against something that varies: a panel a metric, a line a system.
 
     Parameters
     ----------
     table
-        Tables of :func:`nsdrecon.evaluation.statistics.metrics_table`, with ``n_repeats``. The rows
-        of the last subject are shown: the pooled ones, if there are several.
+        :func:`nsdrecon.evaluation.statistics.curve_table`; the floor of a system is called
+        ``shuffled-<system>``. The rows of the last subject are shown: the pooled ones, if there
+        are several.
     output
         Image file.
+    by
+        The column that varies: numbers, or words, which are placed in the order of their rows.
+    xlabel
+        What it is.
     metrics
         Panels.
     labels
         System to label; systems without rows are left out.
+    against
+        What it is, in a sentence of the caption.
 
     Returns
     -------
     The caption.
     """
-    check_columns(table, ["subject", "system", "metric", "n_repeats", "mean"], "repeats")
+    check_columns(table, ["subject", "system", "metric", by, "mean"], "scores")
     subject = table["subject"].iloc[-1]
     rows = table[table["subject"] == subject]
+    values = list(dict.fromkeys(rows[by]))
+    numbers = all(isinstance(value, int | float) for value in values)
+    place = {value: value if numbers else number for number, value in enumerate(values)}
     n_columns = min(len(metrics), 4)
     n_rows = -(-len(metrics) // n_columns)
     with figure_file(output, (2.4 * n_columns + 2.2, 2.4 * n_rows)) as figure:
@@ -270,22 +287,25 @@ def repeats_figure(
             panel.set_visible(False)
         for panel, metric in zip(panels.flat, metrics, strict=False):
             for number, (system, label) in enumerate(labels.items()):
-                own = rows[(rows["metric"] == metric) & (rows["system"] == system)]
+                scores = rows[rows["metric"] == metric]
+                colour = COLOURS[number % len(COLOURS)]
+                floor = scores[scores["system"] == f"shuffled-{system}"]
+                panel.plot(floor[by].map(place), floor["mean"], ":", color=colour)
+                own = scores[scores["system"] == system]
                 if own.empty:
                     continue
                 error = [own["mean"] - own["ci_low"], own["ci_high"] - own["mean"]]
                 style = {"marker": "o", "markersize": 4, "capsize": 2.5, "linewidth": 1.3}
-                colour = COLOURS[number % len(COLOURS)]
                 panel.errorbar(
-                    own["n_repeats"], own["mean"], error, color=colour, label=label, **style
+                    own[by].map(place), own["mean"], error, color=colour, label=label, **style
                 )
-            panel.set(title=metric, xlabel="repeats averaged")
-            panel.set_xticks(np.unique(rows["n_repeats"]))
+            panel.set(title=metric, xlabel=xlabel)
+            panel.set_xticks(list(place.values()), [str(value) for value in values])
         panels[0, -1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
         figure.tight_layout()
     return (
-        f"Scores against the number of averaged repeats of each test image, {subject}, with 95 % "
-        "bootstrap intervals; the same images everywhere, those that have all repeats."
+        f"{subject}: scores against {against}. Means with 95 % bootstrap intervals over images; "
+        "dotted: the floor of each system, its pictures given to other images."
     )
 
 

@@ -35,7 +35,7 @@ _SHARE = 0.1  # of the training images that are scored
 _DIMENSIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
-def bottleneck_table(
+def dimensions_table(
     gram: str | Path,
     latents: Mapping[str, str | Path],
     *,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from nsdrecon.brain.bottleneck import bottleneck_table
+from nsdrecon.brain.dimensions import dimensions_table
 from nsdrecon.errors import InputError
-from nsdrecon.pages.figures.brain import bottleneck_figure
+from nsdrecon.pages.figures.brain import dimensions_figure
 from small_brain import N_IMAGES, SmallBrain
 
 GRID = (10.0, 100.0)
@@ -22,7 +22,7 @@ def brain(tmp_path_factory):
 def table(brain):
     latents = {"vdvae": brain.path["latents"]}
     options = {"alpha_grid": GRID, "resamples": 200, "seed": 0, "block": 5}
-    return bottleneck_table(brain.path["gram"], latents, **options)
+    return dimensions_table(brain.path["gram"], latents, **options)
 
 
 def predictions(brain, alpha, n_dimensions):
@@ -51,13 +51,13 @@ def test_scores_are_those_of_the_first_singular_vectors(brain, table):
 def test_the_curve_is_drawn_and_more_dimensions_than_targets_add_nothing(table, tmp_path):
     last = table.set_index("n_dimensions")["correlation"]
     assert last.iloc[-1] == pytest.approx(last[20], abs=1e-6)
-    assert "mean of 3 training images" in bottleneck_figure(table, tmp_path / "figure.png")
+    assert "mean of 3 training images" in dimensions_figure(table, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5_000
 
 
 def test_without_images_to_score_on_it_is_refused(brain, tmp_path, monkeypatch):
-    monkeypatch.setattr("nsdrecon.brain.bottleneck._SHARE", 0.01)
+    monkeypatch.setattr("nsdrecon.brain.dimensions._SHARE", 0.01)
     with pytest.raises(
         InputError, match=r"gram\.h5: found 30 training images; expected 10 or more"
     ):
-        bottleneck_table(brain.path["gram"], {}, alpha_grid=GRID, resamples=100, seed=0)
+        dimensions_table(brain.path["gram"], {}, alpha_grid=GRID, resamples=100, seed=0)

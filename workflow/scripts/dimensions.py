@@ -1,15 +1,15 @@
-"""How many dimensions of a subject's brain every feature space is decoded from."""
+"""How many dimensions of a brain the feature spaces of a subject are decoded from."""
 
-from nsdrecon.brain.bottleneck import bottleneck_table
+from nsdrecon.brain.dimensions import dimensions_table
 from nsdrecon.devices import choose_device
 from nsdrecon.job import job
-from nsdrecon.pages.figures.brain import bottleneck_figure
+from nsdrecon.pages.figures.brain import dimensions_figure
 from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.store import write_table
 
 with job(snakemake):
     files, params = snakemake.input, snakemake.params
-    table = bottleneck_table(
+    table = dimensions_table(
         files.gram,
         dict(zip(params.features, files.latents, strict=True)),
         alpha_grid=params.cfg["regression.alpha_grid"],
@@ -19,5 +19,5 @@ with job(snakemake):
         block=params.how["regression.block"],
     )
     write_table(snakemake.output.table, table)
-    caption = bottleneck_figure(table, snakemake.output.figure)
+    caption = dimensions_figure(table, snakemake.output.figure)
     write_caption(snakemake.output.caption, caption)
