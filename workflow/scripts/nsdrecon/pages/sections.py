@@ -51,6 +51,7 @@ _FILES = {
     "tables/retrieval.tsv": "n-way retrieval",
     "tables/published.tsv": "published values and their sources",
     "tables/repeats.tsv": "scores with fewer repeats of the test images",
+    "tables/learning.tsv": "scores of decoders that were trained on fewer sessions",
     "tables/holdout.tsv": "scores of clusters of captions that training left out",
     "tables/samples.tsv": "agreement between samples",
     "figures": "every figure as PNG and PDF, with its caption",
