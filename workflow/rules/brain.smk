@@ -116,7 +116,7 @@ rule dimensions:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
-        mem_mb=scaled(10000),
+        mem_mb=scaled(14000),
         runtime=scaled(120),
     params:
         code=code("dimensions"),
@@ -149,6 +149,7 @@ rule encoding:
         code=code("encoding"),
         how=untracked(settings("device", "regression.block")),
         source=DATA.source,
+        inputs=RUN.encoding,
     script:
         "../scripts/encoding.py"
 
@@ -243,6 +244,7 @@ rule best_of:
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
         encoder=ENCODER,
         folder=lambda wildcards: MODELS.place(ENCODER_MODEL),
+        inputs=RUN.encoding,
         settings=ENCODER_SETTINGS,
     script:
         "../scripts/best_of.py"

@@ -15,7 +15,7 @@ CURVES += [f"ablation_{name}" for name in RUN.ablations]
 TABLES += [f"{curve}.tsv" for curve in CURVES]
 
 
-def scored(variants, systems):
+def curve(variants, systems):
     """Scores of some variants, and those of their floors: the value that varies, and the file."""
     return [
         (value, f"<results>/{subject}{variant}/evaluation/{name}.tsv")
@@ -44,8 +44,8 @@ def repeated(subject):
     return [(n, f"-repeats{n}") for n in range(1, DATA.max_repeats + 1)]
 
 
-REPEATS = scored(repeated, RUN.repeats)
-LEARNING = scored(fewer_sessions, RUN.learning)
+REPEATS = curve(repeated, RUN.repeats)
+LEARNING = curve(fewer_sessions, RUN.learning)
 
 
 rule floors:
@@ -348,6 +348,7 @@ rule learning_training:
     params:
         code=code("learning_training"),
         cfg=settings("responses.session_zscore"),
+        inputs=[DATA.design, RUN.learning_features],
         sessions=lambda wildcards: SESSIONS[wildcards.subject][: int(wildcards.n)],
         source=DATA.source,
     script:
@@ -375,6 +376,7 @@ rule learning:
     params:
         code=code("learning"),
         cfg=settings("evaluation.bootstrap", "seed"),
+        inputs=[SUBJECTS, RUN.learning],
         metrics=METRICS,
         systems=RUN.titles,
         values=[value for value, _ in LEARNING],
@@ -385,9 +387,7 @@ rule learning:
 rule ablation:
     """Scores against the value of one setting, everything else alike."""
     input:
-        scores=lambda wildcards: [
-            path for _, path in scored(tried(wildcards.ablation), RUN.ablated)
-        ],
+        scores=lambda wildcards: [path for _, path in curve(tried(wildcards.ablation), RUN.ablated)],
     output:
         table=shown(
             "<results>/tables/ablation_{ablation}.tsv", "ablation", "Tables", table="{ablation}"
@@ -411,11 +411,12 @@ rule ablation:
     params:
         code=code("ablation"),
         cfg=settings("evaluation.bootstrap", "seed"),
+        inputs=[SUBJECTS, RUN.ablated],
         metrics=METRICS,
         setting=lambda wildcards: ABLATIONS[wildcards.ablation],
         systems=RUN.titles,
         values=lambda wildcards: [
-            value for value, _ in scored(tried(wildcards.ablation), RUN.ablated)
+            value for value, _ in curve(tried(wildcards.ablation), RUN.ablated)
         ],
     script:
         "../scripts/ablation.py"
