@@ -6,6 +6,8 @@ from nsdrecon.regions import volumes
 
 # What the encoding model sees pictures with.
 ENCODER, ENCODER_MODEL, ENCODER_SETTINGS = RUN.encoder
+MAPS = ["noise-ceiling"]
+MAPS += [f"{kind}-{feature}" for kind in ("importance", "encoding") for feature in FEATURES]
 
 
 rule maps:
@@ -49,6 +51,29 @@ rule maps:
         inputs=lambda wildcards: DATA.ncsnr(wildcards.subject),
     script:
         "../scripts/maps.py"
+
+
+rule surfaces:
+    """The maps of a subject on the surfaces that the user has coordinates of."""
+    input:
+        maps=expand("<results>/{{subject}}/maps/{map}.nii.gz", map=MAPS),
+        coordinates=lambda wildcards: list(RUN.surfaces(wildcards.subject).values()),
+    output:
+        expand(
+            "<results>/{{subject}}/maps/{hemisphere}.{map}.func.gii",
+            hemisphere=RUN.hemispheres,
+            map=MAPS,
+        ),
+    log:
+        "<logs>/surfaces/{subject}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("surfaces"),
+        inputs=lambda wildcards: RUN.surfaces(wildcards.subject),
+    script:
+        "../scripts/surfaces.py"
 
 
 rule regions:

@@ -184,6 +184,16 @@ class Run:
         return {name: found for name, found in subjects.items() if found}
 
     @cached_property
+    def hemispheres(self) -> list[str]:
+        """Hemispheres of which the user has a surface for the maps."""
+        return [name for name, path in self.config["brain"]["surfaces"].items() if path]
+
+    def surfaces(self, subject: str) -> dict[str, str]:
+        """Hemisphere to the file of a subject's coordinates of its vertices."""
+        files, number = self.config["brain"]["surfaces"], int(subject.removeprefix("subj"))
+        return {name: files[name].format(subject=number) for name in self.hemispheres}
+
+    @cached_property
     def pictured(self) -> list[str]:
         """Systems of this run that draw what single regions stand for."""
         return [name for name in self.config["brain"]["systems"] if name in self.systems]
