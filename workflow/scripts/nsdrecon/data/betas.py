@@ -65,8 +65,8 @@ def average_repeats(
     subject
         Whose betas these are.
     outputs
-        Split to its HDF5 file, written all or nothing: ``train``, ``test`` and those of further test
-        sets, or some of them.
+        Split to its HDF5 file, written all or nothing: ``train``, ``test`` and further test sets,
+        or some of them.
     session_zscore
         Give each voxel mean 0 and standard deviation 1 over the training trials of each session (as
         in MindEye2, but there over all trials) instead of percent signal change (as in
