@@ -116,6 +116,9 @@ class _Files(list):
         super().__init__(named.values() if named else files)
         self.__dict__.update(named)
 
+    def __getitem__(self, item: object) -> object:
+        return self.__dict__[item] if isinstance(item, str) else super().__getitem__(item)
+
     def get(self, name: str) -> object:
         """A named item, None if there is none of the name."""
         return self.__dict__.get(name)
@@ -162,9 +165,10 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
             "trials": trials,
             "design": f"{folder}/design.mat",
         },
-        {"train": train, "test": test},
+        {"train": train, "test": test, "tests": []},
         {
             "cfg": _settings(config, "responses.min_ncsnr", "responses.session_zscore"),
+            "tests": [],
             "sessions": list(range(1, N_SESSIONS + 1)),
         },
     )
@@ -187,8 +191,8 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
         yield Job(
             "weights",
             {"gram": gram, "betas": train, "latents": latents},
-            [weights],
-            params,
+            {"weights": weights, "scores": f"{folder}/scores.tsv"},
+            {**params, "parts": None},
             wildcards,
             share,
         )
@@ -322,17 +326,19 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     outputs = ("long.tsv", "markdown.md", "latex.tex", "contrasts.tsv", "retrieval.tsv")
     outputs = {name.partition(".")[0]: f"{folder}/{name}" for name in (*outputs, "published.tsv")}
     inputs = {"scores": scores, "responses": [f"{folder}/test.h5"] * len(SUBJECTS)}
-    params = {"cfg": cfg, "contrasts": pairs, "subjects": SUBJECTS, **titles}
+    params = {"cfg": cfg, "contrasts": pairs, "left_out": {}, "subjects": SUBJECTS, **titles}
     yield Job("metrics", inputs, outputs, params, {})
     variants = [
-        write_scores(folder / f"{subject}-repeats{n}/evaluation/{name}.tsv", subject, name, metrics)
+        (n, folder / f"{subject}-repeats{n}/evaluation/{name}.tsv", subject, name)
         for n in (1, 2, 3)
         for subject in SUBJECTS
         for name in evaluation["repeats"]
     ]
     outputs = {"table": "repeats.tsv", "figure": "repeats.png", "caption": "repeats.txt"}
     outputs = {name: f"{folder}/{file}" for name, file in outputs.items()}
-    yield Job("repeats", {"scores": variants}, outputs, {"cfg": cfg, "n": [1, 2, 3], **titles}, {})
+    inputs = {"scores": [write_scores(*variant, metrics) for _, *variant in variants]}
+    values = [value for value, *_ in variants]
+    yield Job("repeats", inputs, outputs, {"cfg": cfg, "values": values, **titles}, {})
     full = [f"{folder}/{s}/{name}.tsv" for s in SUBJECTS for name in evaluation["holdout"]]
     inputs = {"full": full, "held_out": full, "categories": [write_categories(folder)] * len(full)}
     yield Job("holdout", inputs, [f"{folder}/holdout.tsv"], {"cfg": cfg}, {})

@@ -251,6 +251,35 @@ def scored(wildcards):
     return [system] if system else [*SCORED, *ORACLES, *FLOORS]
 
 
+def curve(variants, systems):
+    """Scores of some variants, and those of their floors: the value that varies, and the file."""
+    return [
+        (value, f"<results>/{subject}{variant}/evaluation/{name}.tsv")
+        for subject in SUBJECTS
+        for value, variant in variants(subject)
+        for system in systems
+        for name in (system, f"shuffled-{system}")
+    ]
+
+
+def fewer_sessions(subject):
+    """Numbers of sessions of a subject that decoders are trained on, and their variants."""
+    total = len(SESSIONS[subject])
+    fewer = [n for n in sorted(config["evaluation"]["learning_sessions"]) if n < total]
+    return [*((n, f"-sessions{n}") for n in fewer), (total, "")]
+
+
+def tried(ablation):
+    """The values of a setting that are tried, and their variants, whoever the subject is."""
+    found = [(value, variant) for variant, (name, value) in ABLATED.items() if name == ablation]
+    return lambda subject: found
+
+
+def repeated(subject):
+    """Numbers of repeats that are averaged, and their variants, whoever the subject is."""
+    return [(n, f"-repeats{n}") for n in range(1, DATA.max_repeats + 1)]
+
+
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.
 VDVAEConfig(**ARCHITECTURE).n_latent_layers(config["latents"]["vdvae_layers"])
 for variant in ("", *ABLATED):

@@ -133,7 +133,7 @@ class Oracle:
 
 
 # The ladder of oracles: what comes after the system's name, what is given, start and features.
-_RUNGS = (
+_RUNGS: tuple[tuple[str, str, str, bool], ...] = (
     ("", "true latents", ORACLE + STAGE1, True),
     ("-start", "true latents of stage 1, predicted features", ORACLE + STAGE1, False),
     ("-features", "predicted stage 1, true features", STAGE1, True),
@@ -217,9 +217,9 @@ class Registry:
     def oracles(self) -> dict[str, Oracle]:
         """The oracles of every system; the first stage has but one, which is given all."""
         return {
-            f"{ORACLE}{system.name}{rung}": Oracle(system.name, *given)
+            f"{ORACLE}{system.name}{rung}": Oracle(system.name, given, start, features)
             for system in self.systems.values()
-            for rung, *given in (_RUNGS if system.backbone else _RUNGS[:1])
+            for rung, given, start, features in (_RUNGS if system.backbone else _RUNGS[:1])
         }
 
     @cached_property
