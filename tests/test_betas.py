@@ -285,6 +285,51 @@ def test_voxels_with_a_low_ncsnr_are_left_out(reliable, session_zscore, monkeypa
         assert found["excluded_low_ncsnr"] == (~kept).sum()
 
 
+def test_a_voxel_at_the_threshold_stays(reliable):
+    assert (plain_ncsnr(reliable) == 0).any()
+    reliable.extract()
+    for output in reliable.average(min_ncsnr=0).values():
+        assert attributes(output)["excluded_low_ncsnr"] == 0
+
+
+def set_values(experiment, values):
+    """Write responses with a fraction into the session files: session, trial, voxel to value."""
+    for session in experiment.sessions:
+        with h5py.File(experiment.session_path(session), "r+") as file:
+            betas = file["betas"][()].astype(np.float32)
+            for (number, trial, voxel), value in values.items():
+                if number == session:
+                    betas[trial, voxel] = value
+            del file["betas"]
+            file["betas"] = betas
+
+
+def first_trial(experiment, session, split):
+    """Position of a session's first trial of a split."""
+    rows = experiment.trials[experiment.trials["session"] == session]
+    return int((rows["split"] == split).argmax())
+
+
+def test_voxels_that_are_not_finite_are_left_out_and_counted(experiment):
+    experiment.extract()
+    for output in experiment.average().values():
+        assert "excluded_not_finite" not in attributes(output)  # of whole numbers all are
+    training = {session: first_trial(experiment, session, "train") for session in (2, 3)}
+    set_values(
+        experiment,
+        {
+            (2, training[2], 3): np.nan,
+            (2, first_trial(experiment, 2, "test"), 3): np.nan,
+            (3, training[3], 9): np.inf,
+        },
+    )
+    expected = np.delete(np.argwhere(experiment.inside), [3, 9], axis=0)
+    for output in experiment.average().values():
+        np.testing.assert_array_equal(voxels_of(output).index, expected)
+        assert attributes(output)["excluded_not_finite"] == 2
+        assert np.isfinite(read_array(output, "betas")).all()
+
+
 @pytest.mark.parametrize("session_zscore", [False, True])
 def test_training_responses_are_the_same_whatever_the_test_trials_are(reliable, session_zscore):
     settings = {"session_zscore": session_zscore, "min_ncsnr": 0.3}
@@ -413,6 +458,38 @@ def test_image_in_both_splits(experiment):
     with pytest.raises(InputError, match=rf"found nsd_id {image} in two splits"):
         experiment.average()
     assert_no_output(experiment)
+
+
+def test_a_voxel_that_is_not_finite_in_test_trials_alone_is_refused(experiment):
+    experiment.extract()
+    set_values(experiment, {(2, first_trial(experiment, 2, "test"), 3): np.nan})
+    with pytest.raises(InputError, match=r"02\.h5: found 1 voxels that are not finite in test"):
+        experiment.average()
+    assert_no_output(experiment)
+
+
+def test_session_file_of_another_shape(experiment):
+    experiment.extract()
+    with h5py.File(experiment.session_path(2), "r+") as file:
+        betas = file["betas"][()]
+        del file["betas"]
+        file["betas"] = betas[:, :-1]
+    with pytest.raises(InputError, match=r"02\.h5: found betas of shape \(10, "):
+        experiment.average()
+
+
+@pytest.mark.parametrize(("n_training", "enough"), [(1, False), (2, True)])
+def test_a_session_needs_two_training_trials(experiment, n_training, enough):
+    rows = experiment.trials[experiment.trials["session"] == 2]
+    left_out = rows.index[rows["split"] == "train"][n_training:]
+    experiment.volumes[2] = np.delete(experiment.volumes[2], left_out - rows.index[0], axis=-1)
+    experiment.trials = experiment.trials.drop(left_out)
+    experiment.extract()
+    if enough:
+        assert attributes(experiment.average()["train"])["excluded_constant_in_a_session"] == 0
+        return
+    with pytest.raises(InputError, match=r"less than two training trials in session 2"):
+        experiment.average()
 
 
 def test_session_without_training_trials(experiment):
