@@ -84,6 +84,15 @@ def test_every_valid_setting_runs_a_descending_part_of_the_trained_chain(steps, 
     assert run.timesteps[-1] >= 0
 
 
+@pytest.mark.parametrize(
+    ("steps", "last"), [(1000, 0), (999, 1), (500, 1), (50, 1)], ids=["all", "but one", "500", "50"]
+)
+def test_the_offset_is_used_where_the_chain_has_room_for_it(steps, last):
+    stride = 1000 // steps
+    found = build_scheduler(CONFIG, Sampling(steps=steps)).timesteps.tolist()
+    assert found == [last + stride * number for number in reversed(range(steps))]
+
+
 def test_a_folder_that_leaves_out_what_published_ones_say_is_taken_as_they_are():
     left_out = {key: CONFIG[key] for key in set(CONFIG) - {"steps_offset", "set_alpha_to_one"}}
     said, unsaid = (build_scheduler(config, Sampling("ddim")) for config in (CONFIG, left_out))
