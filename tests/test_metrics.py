@@ -51,6 +51,23 @@ def test_every_row_names_what_is_there():
         assert source(row.source).is_file()
 
 
+def test_published_rows_and_kinds_of_scores_are_told_from_others():
+    assert all(row.published for row in METRICS)
+    assert not METRICS[-1].within_category().published
+    assert not NetworkMetric("mine", ":mine").published
+    assert Score("higher", miss=0.0, percent=True) == IDENTIFICATION
+    assert Score("lower", miss=1.0, percent=False) == DISTANCE
+    assert Score() == Score("higher", miss=0.0, percent=False)
+
+
+def test_pictures_are_normalised_as_the_networks_were_trained():
+    imagenet = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    clip = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    for row in METRICS:
+        if isinstance(row, NetworkMetric):
+            assert (row.mean, row.std) == (clip if row.name == "CLIP" else imagenet), row.name
+
+
 def test_protocols_of_the_table_are_those_of_the_evaluation_and_of_the_schema():
     from nsdrecon.evaluation import protocols
 
