@@ -59,7 +59,7 @@ def test_results_load_as_the_pages_say(tiny, monkeypatch):
 def test_the_console_says_how_long_the_run_still_takes(tiny):
     console = (tiny / "console.txt").read_text()
     jobs = len(re.findall(r"^Finished jobid", console, flags=re.M))
-    left = re.findall(r"^About (?:a minute|\d+ min) left", console, flags=re.M)
+    left = re.findall(r"^About (?:a minute|[\d.]+ (?:min|h)) left", console, flags=re.M)
     assert len(left) == jobs - 1 > 20
 
 
