@@ -90,7 +90,12 @@ class Params(dict):
 def test_a_card_with_too_little_memory_names_the_setting(how, remedy):
     params = Params(how=how)
     a_job = SimpleNamespace(
-        log=[None], rule="rule", config={"run": {"name": "demo"}}, input=[], params=params
+        log=[None],
+        rule="rule",
+        config={"run": {"name": "demo"}},
+        input=[],
+        output=[],
+        params=params,
     )
     message = f"too little memory: CUDA out of memory. Tried 2 GiB; .*{re.escape(remedy)}"
     with pytest.raises(InputError, match=message), job(a_job):
