@@ -193,7 +193,8 @@ def _similar_key(
     """The key that was meant: one of the same section, or the same name in another."""
     if close := difflib.get_close_matches(name, known, 1):
         return ".".join(str(key) for key in [*keys, close[0]])
-    others = {path.rpartition(".")[2]: path for path in _paths(schema)}
+    # Of sections that have the same key the first, which the others are about.
+    others = {path.rpartition(".")[2]: path for path in reversed([*_paths(schema)])}
     close = difflib.get_close_matches(name, others, 1, cutoff=0.8)
     return others[close[0]] if close else None
 
