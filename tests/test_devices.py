@@ -65,7 +65,7 @@ def test_bfloat16_is_refused_where_it_would_be_imitated(monkeypatch):
 
 
 def test_large_arrays_take_the_memory_of_those_before_them():
-    reuse_memory()
+    reuse_memory("cpu")
     torch.ones(2**25)  # twice as large: what else is allocated meanwhile lies in it, too
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):

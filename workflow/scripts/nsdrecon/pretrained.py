@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from transformers.utils.logging import disable_progress_bar
 
+from nsdrecon.devices import reuse_memory
 from nsdrecon.errors import InputError, listing
 
 UNREADABLE = (
@@ -93,6 +94,7 @@ def load_model(
     """
     folder = Path(folder)
     read_config(folder)
+    reuse_memory(device)
     disable_progress_bar()
     try:
         model, report = kind.from_pretrained(

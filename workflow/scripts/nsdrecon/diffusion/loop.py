@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nsdrecon.devices import reuse_memory
 from nsdrecon.diffusion.backbone import (
     Backbone,
     BackboneSpec,
@@ -161,8 +160,6 @@ def reconstruct(
         for row, identity in enumerate(ids)
         for sample in range(samples)
     ]
-    if backbone.device.type == "cpu":
-        reuse_memory()
     size = backbone.spec.image_size
     result = np.empty((len(ids), samples, size, size, 3), dtype=np.uint8)
     if backbone.compiled is not None and items:

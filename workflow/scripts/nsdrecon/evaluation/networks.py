@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nsdrecon.ahead import ahead
+from nsdrecon.devices import reuse_memory
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.protocols import Protocol
 from nsdrecon.extensions import implementation
@@ -266,6 +267,7 @@ def _clip_config(folder: Path) -> dict[str, Any]:
 
 
 def _ready(model: nn.Module, device: Device) -> nn.Module:
+    reuse_memory(device)
     # Convolutions measured faster in this layout, by 1.3 to 1.5 on a CPU.
     layout = torch.channels_last
     return model.eval().requires_grad_(False).to(device=device, memory_format=layout)

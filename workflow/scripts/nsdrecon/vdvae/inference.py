@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nsdrecon.ahead import ahead
-from nsdrecon.devices import number_format
+from nsdrecon.devices import number_format, reuse_memory
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
 from nsdrecon.vdvae.model import VDVAE
@@ -31,6 +31,7 @@ def inference(model: VDVAE, precision: Precision) -> Iterator[torch.device]:
         raise InputError("precision", found=precision, expected="float32 or bfloat16")
     device = model.decoder.gain.device
     dtype = number_format(precision, device)
+    reuse_memory(device)
     with (
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
