@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,7 +114,8 @@ class _Files(list):
 
     def __init__(self, files: Mapping[str, object] | Sequence[str]) -> None:
         named = files if isinstance(files, dict) else {}
-        super().__init__(named.values() if named else files)
+        values = ([one] if isinstance(one, str) else one for one in named.values() or [files])
+        super().__init__(chain.from_iterable(values))
         self.__dict__.update(named)
 
     def __getitem__(self, item: object) -> object:
