@@ -1,6 +1,7 @@
 """The workflow on a real SLURM: every rule, through ``snakemake --profile slurm``."""
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,8 @@ def submitted(project, *arguments, overlays=OVERLAYS):
 def on_cluster(project, *arguments, overlays=OVERLAYS):
     done = submitted(project, *arguments, overlays=overlays)
     assert done.returncode == 0, done.stderr[-6000:]
+    assert re.search(r"^About .+ left", done.stderr, flags=re.M)
+    assert "Logging error" not in done.stderr  # which stops no run
 
 
 @pytest.fixture(scope="module")
