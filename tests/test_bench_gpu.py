@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -61,16 +62,16 @@ def test_without_a_gpu_it_says_so_and_ends(monkeypatch, capsys):
     assert capsys.readouterr().out == "no GPU here: nothing is measured\n"
 
 
-def test_rows_that_fail_or_take_too_long_are_counted_and_the_others_run(monkeypatch, capfd):
-    monkeypatch.setattr(bench_gpu, "found_device", lambda: "cuda")
-    ends = iter([subprocess.TimeoutExpired("row", 180), subprocess.CompletedProcess([], 1), None])
+@pytest.mark.parametrize(
+    ("program", "limit", "failed"),
+    [("", 180, False), ("raise SystemExit(3)", 180, True), ("while True: pass", 0.1, True)],
+)
+def test_rows_that_fail_or_take_too_long_are_told(monkeypatch, capfd, program, limit, failed):
+    start = subprocess.Popen
 
-    def run(command, **_options):
-        end = next(ends) or subprocess.CompletedProcess(command, 0)
-        if isinstance(end, Exception):
-            raise end
-        return end
+    def other(_command, **options):
+        return start([sys.executable, "-S", "-c", program], **options)
 
-    monkeypatch.setattr(subprocess, "run", run)
-    assert bench_gpu.main(["vdvae", "clip", "ridge"]) == 2
-    assert "stopped after 180 s" in capfd.readouterr().out
+    monkeypatch.setattr(bench_gpu.subprocess, "Popen", other)
+    assert bench_gpu._in_time("ridge", bench_gpu.ROOT, limit) == failed
+    assert ("stopped after 0.1 s" in capfd.readouterr().out) == (limit < 1)
