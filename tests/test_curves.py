@@ -1,0 +1,86 @@
+"""Fewer sessions, another value of a setting, few dimensions, a surface: on a small experiment."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pytest
+
+from nsdrecon.data.volumes import Voxels
+from nsdrecon.store import read_array, read_ids, read_table
+from one_process import run_jobs
+from tiny_runs import OVERLAYS
+
+RESULTS = Path("results/demo")
+SETTINGS = {
+    "evaluation": {"learning": ["vdvae"], "learning_sessions": [1, 2]},
+    "ablations": {"systems": ["vdvae"], "rescale": ["loo", "none"]},
+    "brain": {"dimensions": [1], "surfaces": {"lh": "lh_{subject:02d}.mgz"}},
+}
+TARGETS = (
+    RESULTS / "tables/learning.tsv",
+    RESULTS / "tables/ablation_rescale.tsv",
+    RESULTS / "subj01/dimensions.tsv",
+    RESULTS / "subj01/maps/lh.noise-ceiling.func.gii",
+)
+
+
+def make(project):
+    with h5py.File(project / RESULTS / "subj01/betas/train.h5") as file:
+        places = Voxels.of(file).index + 1.0
+    surface = nib.MGHImage(places.astype(np.float32).reshape(-1, 1, 1, 3), np.eye(4))
+    nib.save(surface, project / "lh_01.mgz")
+    run_jobs(project, *map(str, TARGETS), overlays=(*OVERLAYS, SETTINGS))
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tiny, tmp_path_factory):
+    return make(Path(shutil.copytree(tiny, tmp_path_factory.mktemp("curves") / "p", symlinks=True)))
+
+
+def means(project, table, by):
+    rows = read_table(project / RESULTS / "tables" / table)
+    return rows.set_index(["system", "metric", by])["mean"].sort_index()
+
+
+def test_fewer_sessions_train_and_the_same_responses_are_decoded(project):
+    found = means(project, "learning.tsv", "n_sessions")
+    main = read_table(project / RESULTS / "tables/metrics.tsv").set_index(["system", "metric"])
+    for system in ("vdvae", "shuffled-vdvae"):
+        assert found[system, "PixCorr"].index.tolist() == [1, 2]
+        assert found[system, "PixCorr", 2] == pytest.approx(main.loc[(system, "PixCorr"), "mean"])
+    assert found["vdvae", "PixCorr", 1] != found["vdvae", "PixCorr", 2]
+    few, all_of_them = (project / RESULTS / f"subj01{v}" for v in ("-sessions1", ""))
+    assert set(read_ids(few / "betas/train.h5")) < set(read_ids(all_of_them / "betas/train.h5"))
+    same = [read_array(folder / "betas/test.h5", "betas") for folder in (few, all_of_them)]
+    np.testing.assert_array_equal(*same)
+
+
+def test_a_value_that_is_the_runs_own_changes_nothing_and_another_does(project):
+    found = [
+        read_array(project / RESULTS / f"subj01{variant}/reconstructions/vdvae.h5", "images")
+        for variant in ("", "-rescale~loo", "-rescale~none")
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
+    table = means(project, "ablation_rescale.tsv", "value")
+    assert table["vdvae", "PixCorr"].index.tolist() == ["loo", "none"]
+    assert not (project / RESULTS / "subj01-rescale~none/weights").exists()
+
+
+def test_dimensions_of_every_feature_space(project):
+    table = read_table(project / RESULTS / "subj01/dimensions.tsv")
+    assert set(table["feature"]) == {"vdvae", "sd-text"}
+    assert table[["correlation", "floor"]].notna().all(axis=None)
+
+
+def test_maps_are_on_the_surface(project):
+    folder = project / RESULTS / "subj01/maps"
+    values = np.asarray(nib.load(folder / "noise-ceiling.nii.gz").dataobj)
+    places = np.asarray(nib.load(project / "lh_01.mgz").dataobj).reshape(-1, 3).astype(int) - 1
+    found = nib.load(folder / "lh.noise-ceiling.func.gii").agg_data()
+    np.testing.assert_array_equal(found, values[tuple(places.T)])
+    assert (folder / "lh.encoding-sd-text.func.gii").is_file()
