@@ -328,7 +328,8 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     outputs = ("long.tsv", "markdown.md", "latex.tex", "contrasts.tsv", "retrieval.tsv")
     outputs = {name.partition(".")[0]: f"{folder}/{name}" for name in (*outputs, "published.tsv")}
     inputs = {"scores": scores, "responses": [f"{folder}/test.h5"] * len(SUBJECTS)}
-    params = {"cfg": cfg, "contrasts": pairs, "left_out": {}, "subjects": SUBJECTS, **titles}
+    params = {"cfg": cfg, "contrasts": pairs, "left_out": {}, "of_nsd": True}
+    params |= {"subjects": SUBJECTS, **titles}
     yield Job("metrics", inputs, outputs, params, {})
     variants = [
         (n, folder / f"{subject}-repeats{n}/evaluation/{name}.tsv", subject, name)

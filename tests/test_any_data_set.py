@@ -88,6 +88,9 @@ def test_prepared_files_give_the_same_results_to_the_byte(simulated, tmp_path):
     files = CONTRACT + RESULT
     run_jobs(project, *map(str, files), overlays=("config/demo.yaml", overlay))
     assert_same(simulated, project, files)
+    # Published numbers are of NSD's images.
+    table = (project / RESULTS / "tables/metrics.md").read_text()
+    assert "The data set is not NSD" in table
 
 
 @pytest.mark.parametrize("form", ["npy", "h5"])

@@ -10,6 +10,7 @@ from nsdrecon.provenance import simulated
 from nsdrecon.store import read_table, write_table
 
 SIMULATED = "The data set is simulated: the rows of published results are of other images."
+NOT_NSD = "The data set is not NSD: the rows of published results are of other images."
 
 with job(snakemake) as log:
     cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
@@ -26,7 +27,7 @@ with job(snakemake) as log:
     two_way = identification_names(columns)
     write_table(output.retrieval, retrieval_table(systems, two_way, **options))
     write_table(output.published, published_table())
-    notes = [voxels, SIMULATED if simulated() else ""]
+    notes = [voxels, SIMULATED if simulated() else "" if params.of_nsd else NOT_NSD]
     for name, left_out in params.left_out.items():
         notes.append(
             f"{params.systems[name]}: not scored by {', '.join(left_out)}, whose features chose it."
