@@ -60,7 +60,7 @@ def full_config(changes: Mapping[str, Mapping[str, object]] | None = None) -> di
 
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     for section, values in (changes or {}).items():
-        config[section].update(values)
+        config.setdefault(section, {}).update(values)
     complete_settings(
         config, read_schema(ROOT / "workflow/schemas/config.schema.yaml", registry([]))
     )

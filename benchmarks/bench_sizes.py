@@ -54,7 +54,11 @@ SUBJECTS = [f"subj{number:02d}" for number in (1, 2, 5, 7)]
 RUN = "sizes"
 GROWTH = 1.25  # at most, of a peak when the data double, where memory is bounded by blocks
 # Rules that config.yaml as it is does not run are asked about as well.
-ALSO = {"nsd": {"stimuli": "whole", "volumes": "whole"}, "stage2": {"samples": 5}}
+ALSO = {
+    "nsd": {"stimuli": "whole", "volumes": "whole"},
+    "stage2": {"samples": 5},
+    "brain": {key: [1] for key in ("maps", "regions", "dimensions", "correlation", "pictures")},
+}
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
 def brain(folder: Path, config: dict) -> Iterator[Job]:
     """Analyses of voxels and regions; needs mean responses, Gram matrix, latents and weights."""
     ratios, volumes = write_regions(folder, [region.volume for region in REGIONS])
-    betas, latents = f"{folder}/train.h5", f"{folder}/8192.h5"
+    betas, test, latents = (f"{folder}/{name}.h5" for name in ("train", "test", "8192"))
     weights = f"{folder}/weights-8192.h5"
     responses = {"gram": f"{folder}/gram.h5", "betas": betas}
     regions = {"regions": [astuple(region) for region in REGIONS], "volumes": list(volumes)}
@@ -235,13 +239,55 @@ def brain(folder: Path, config: dict) -> Iterator[Job]:
     )
     encoding = [f"{folder}/encoding.h5"]
     yield Job("encoding", {**responses, "latents": latents}, encoding, how, share="8192 features")
+    (made,) = write_shards(folder, "images", N_TEST, (1, 512, 512, 3), 1, ids_of(test))
+    made = dict.fromkeys(["seen", "mean-image", *config["systems"]], made)
+    yield Job(
+        "correlation",
+        {
+            "encoding": encoding[0],
+            "latents": latents,
+            "betas": test,
+            "train_betas": betas,
+            "ncsnr": ratios,
+            "volumes": list(volumes.values()),
+            "pictures": [*made.values()],
+        },
+        {
+            "table": f"{folder}/correlation.tsv",
+            "accuracy": f"{folder}/accuracy.tsv",
+            **_figure(folder),
+        },
+        {
+            "cfg": _settings(config, "evaluation.bootstrap", "seed"),
+            "how": {**how["how"], "latents.batch_size": 32},
+            "encoder": "benchmarks.nsd_sized:noise_features",
+            "folder": "",
+            "settings": {},
+            "pictures": list(made),
+            "floors": {name: f"shuffled-{name}" for name in config["systems"]},
+            "titles": {name: name for name in made},
+            **regions,
+        },
+        share="8192 features",
+    )
+    yield Job(
+        "dimensions",
+        {"gram": f"{folder}/gram.h5", "latents": [latents] * len(features)},
+        {"table": f"{folder}/dimensions.tsv", **_figure(folder)},
+        {
+            "cfg": _settings(config, "evaluation.bootstrap", "regression.alpha_grid", "seed"),
+            "features": features,
+            **how,
+        },
+        share=f"{len(features)} x 8192",
+    )
     yield Job(
         "patterns",
         {**responses, "volumes": list(volumes.values())},
         [f"{folder}/patterns.h5"],
         {"cfg": {"brain.pattern": "binary"}, **regions},
     )
-    _remove(latents, weights, *encoding, folder / "gram.h5")
+    _remove(latents, weights, *encoding, folder / "gram.h5", made["seen"])
 
 
 def _figure(folder: Path) -> dict[str, str]:

@@ -114,6 +114,13 @@ def write_regions(folder: Path, names: Sequence[str]) -> tuple[str, dict[str, st
     return paths.pop("ncsnr"), paths
 
 
+def noise_features(nsd_id, images, *, folder: str, batch_size: int, device: str):
+    """Stands for the encoder of a feature space of 8,192 values."""
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal((len(nsd_id), 8192), dtype=np.float32)
+
+
 def write_stimuli(folder: Path) -> str:
     """The file of all stimuli, of its size but without content: a hole on the disk."""
     import h5py
@@ -153,16 +160,23 @@ def write_latents(path: Path, nsd_id, shape: tuple[int, ...]) -> str:
 
 
 def write_shards(
-    folder: Path, name: str, n_images: int, shape: tuple[int, ...], n_shards: int = N_SHARDS
+    folder: Path,
+    name: str,
+    n_images: int,
+    shape: tuple[int, ...],
+    n_shards: int = N_SHARDS,
+    nsd_id: Sequence[int] | None = None,
 ) -> list[str]:
-    """Shards of pictures or latents."""
+    """Shards of pictures or latents, of the first images unless ids are given."""
     import numpy as np
 
     from nsdrecon.store import create_h5
 
     rng = np.random.default_rng(0)
     paths = []
-    for number, ids in enumerate(np.array_split(np.arange(n_images), n_shards)):
+    for number, ids in enumerate(
+        np.array_split(range(n_images) if nsd_id is None else nsd_id, n_shards)
+    ):
         paths.append(f"{folder}/{name}-{number}.h5")
         with create_h5(paths[-1]) as file:
             file.create_dataset("nsd_id", data=ids)
