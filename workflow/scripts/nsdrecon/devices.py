@@ -76,7 +76,7 @@ def reuse_memory(device: str | torch.device) -> None:
 
     glibc gives back every block of more than 32 MB as soon as it is free, and the system fills the
     next one with zeros: a seventh of the time of the published networks. Here that begins at 256
-    MB. The process holds up to a third more memory for it, so this is not for the ridge, whose
+    MB. The process holds up to two thirds more memory for it, so this is not for the ridge, whose
     arrays have ever other sizes. Where the C library is another one nothing is changed.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
