@@ -139,6 +139,14 @@ def test_bad_settings_end_a_run_in_one_line(project):
     assert ".smk" not in done.stderr
 
 
+def test_a_person_who_stops_the_planning_sees_one_line(project):
+    (project / "stopped.py").write_text("raise KeyboardInterrupt")
+    done = snakemake(project, "-n", overlays=({"extensions": ["stopped.py"]},))
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("section", ["regression", "simulation"])
 def test_settings_without_a_default_are_asked_for(section):
     schema = read_schema(SCHEMA, REGISTRY)

@@ -9,7 +9,9 @@ SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).paren
 if (SCRIPTS / "nsdrecon").is_dir():
     sys.path.insert(0, str(SCRIPTS))
 
-from nsdrecon.mistakes import plainly, readable
+from nsdrecon.mistakes import plainly, readable, without_places
+
+sys.excepthook = without_places
 
 # Of files laid over each other the last one wins; here it is the first.
 CONFIGURATION_FILES = [*reversed(workflow.overwrite_configfiles), CONFIGURATION]

@@ -6,9 +6,11 @@ jsonschema says what a rule of the schema forbids; a person wants to know what t
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import yaml
@@ -65,6 +67,19 @@ def plainly(files: Sequence[str | Path]) -> Iterator[None]:
         key = error.source.split(".")
         file = next((file for file in files if _has(file, key)), None)
         raise SystemExit(f"Error: {f'{_below(file)}: ' if file else ''}{error}") from None
+
+
+def without_places(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in one line that a person stopped the program; in Python's way whatever else ended it.
+
+    For ``sys.excepthook``, since Snakemake lets an interrupt through while it plans.
+    """
+    if issubclass(kind, KeyboardInterrupt):
+        print("Interrupted.", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def readable(path: str | Path) -> str:
