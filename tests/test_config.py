@@ -1,6 +1,7 @@
 """The configuration is checked before anything is planned, and says what is wrong."""
 
 import copy
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
