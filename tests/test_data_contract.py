@@ -21,7 +21,9 @@ SECTIONS = dict(re.findall(r"^### `(\S+)`\n(.*?)(?=^##|\Z)", PAGE, flags=re.M | 
 
 def pattern(name: str) -> re.Pattern:
     """Paths that a heading stands for."""
-    text = re.escape(name).replace(r"\{variant\}", r"(?:-repeats\d|-holdout|-test-\w+)?")
+    text = re.escape(name).replace(
+        r"\{variant\}", r"(?:-repeats\d|-holdout|-sessions\d+|-test-\w+)?"
+    )
     return re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", text))
 
 

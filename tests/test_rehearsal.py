@@ -78,7 +78,7 @@ def test_the_design_has_the_sizes_of_nsd_and_few_images_in_two_sessions(tmp_path
 
 
 def test_settings_lower_counts_and_choose_places_only(tmp_path):
-    """Apart from two samples, without which some rules are not measured, and clusters left out."""
+    """Apart from what some rules are not measured without, and clusters left out."""
     changes = overlay(tmp_path / "models", tmp_path / "nsd", "http://127.0.0.1:1", gpu=True)
     config, schema = whole_config(changes), ROOT / "workflow/schemas/config.schema.yaml"
     complete_settings(config, read_schema(schema, registry([])))
@@ -99,6 +99,8 @@ def test_settings_lower_counts_and_choose_places_only(tmp_path):
             assert not published & {metric.name for metric in scoring}
         elif key == "stage2.samples":
             assert (full, own) == (1, 2)
+        elif key.startswith("brain."):
+            assert (full, own) == ([], [1])
         elif key == "evaluation.held_out":
             assert max(own) < config["evaluation"]["categories"]
         elif isinstance(own, list) and key != "extensions":

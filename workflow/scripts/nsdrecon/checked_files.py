@@ -63,10 +63,10 @@ def create_h5(path: str | Path) -> Iterator[h5py.File]:
     """A new HDF5 file, open for writing, that appears under its name only when complete."""
     with whole_file(path) as partial, _CheckedFile(partial, "w", libver="v110") as file:
         yield file
-        _describe(file, path)
+        describe(file, path)
 
 
-def _describe(file: h5py.File, path: str | Path) -> None:
+def describe(file: h5py.File, path: str | Path) -> None:
     """Let a new file say what it is under its name, and nothing that was copied from another.
 
     Strings among its attributes are the one thing that HDF5 has no checksum for.
