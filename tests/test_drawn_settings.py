@@ -80,8 +80,8 @@ _OF_KIND = {
     "number": _number,
     "object": section,
 }
-# The demo has two subjects, and its data set is of one kind. Each value of an ablation would be a run
-# of its own: `test_curves.py` has some.
+# The demo has two subjects, and its data set is of one kind. Each value of an ablation is a run:
+# `test_curves.py` has some.
 KINDS = {"dataset", *(reader.kind for reader in READERS)}
 SETTINGS = section(RULES, without={*DEMO, "subjects", "ablations", *KINDS}).flatmap(
     lambda found: st.sampled_from([[1], [2], [1, 2]]).map(lambda some: found | {"subjects": some})
