@@ -41,6 +41,7 @@ rule maps:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
+        # bench_sizes: 4.5 GB with one penalty, .6 GB more for each other one.
         mem_mb=scaled(10000),
         runtime=scaled(120),
     params:
@@ -215,6 +216,8 @@ rule correlation:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
+        # Rehearsal: 1.9 GB on a CPU, for few pictures; by their sizes 2 GB more for 982 of each system,
+        # their features and the encoding model; half as much again, and 4 GB for CUDA, and room.
         mem_mb=scaled(16000),
         runtime=scaled(60),
         gpu=1,
