@@ -64,8 +64,11 @@ def project(tmp_path_factory):
 def make(project: Path, *words: str) -> str:
     """What make says; nothing is installed, and programs are this environment's."""
     command = ["make", "--assume-old", ".venv/.installed", *words, f"BIN={BIN}"]
+    # The tests may run under make themselves, whose settings a make within it would take over.
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "CORES")
+    variables = {key: value for key, value in environment().items() if key not in outer}
     done = subprocess.run(
-        command, cwd=project, env=environment(), capture_output=True, text=True, check=False
+        command, cwd=project, env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
