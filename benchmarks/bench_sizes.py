@@ -110,7 +110,9 @@ def _settings(config: dict, *keys: str) -> dict:
 class _Params(dict):
     """Parameters of a rule, which have names and can be asked for."""
 
-    __getattr__ = dict.__getitem__
+    def __getattribute__(self, name: str) -> object:
+        # Names come before the methods of a dict: a rule may call a parameter "values".
+        return self[name] if name in self else super().__getattribute__(name)
 
 
 class _Files(list):

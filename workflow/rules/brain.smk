@@ -103,6 +103,7 @@ rule regions:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
+        # bench_sizes: 4.7 GB.
         mem_mb=scaled(8000),
         runtime=scaled(120),
     params:
@@ -142,7 +143,8 @@ rule dimensions:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
-        mem_mb=scaled(14000),
+        # bench_sizes: 5.5 GB.
+        mem_mb=scaled(10000),
         runtime=scaled(120),
     params:
         code=code("dimensions"),
@@ -169,6 +171,7 @@ rule encoding:
         "../envs/nsdrecon.yaml"
     threads: 8
     resources:
+        # bench_sizes: 3.5 GB.
         mem_mb=scaled(8000),
         runtime=scaled(60),
     params:
@@ -216,9 +219,9 @@ rule correlation:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        # Rehearsal: 1.9 GB on a CPU, for few pictures; by their sizes 2 GB more for 982 of each system,
-        # their features and the encoding model; half as much again, and 4 GB for CUDA, and room.
-        mem_mb=scaled(16000),
+        # bench_sizes: 3.0 GB without the network, rehearsal: 1.9 GB with it, on a CPU; half as much
+        # again as both, and 4 GB for CUDA.
+        mem_mb=scaled(12000),
         runtime=scaled(60),
         gpu=1,
     params:
@@ -264,7 +267,8 @@ rule best_of:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(16000),
+        # As `correlation`, which has more pictures: both take them one sample at a time.
+        mem_mb=scaled(12000),
         runtime=scaled(60),
         gpu=1,
     params:
@@ -293,7 +297,7 @@ rule patterns:
     conda:
         "../envs/nsdrecon.yaml"
     resources:
-        mem_mb=scaled(4000),
+        mem_mb=scaled(1000),
         runtime=scaled(20),
     params:
         code=code("patterns"),

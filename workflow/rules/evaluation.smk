@@ -314,6 +314,7 @@ rule learning_training:
     conda:
         "../envs/nsdrecon.yaml"
     resources:
+        # As `repeats_betas`, whose work it is.
         mem_mb=scaled(1000),
         runtime=scaled(30),
     params:
