@@ -13,12 +13,15 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import math
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "workflow/scripts/nsdrecon"
 EXPLAINED = Path(__file__).with_name("mutants_explained.yaml")
 WANTED = 0.95
-PATIENCE = 120  # seconds of a process; a fault may make a loop endless
+# A fault may make a loop endless, or a thread wait for ever.
+PATIENCE = 10  # times the processor's seconds of the tests without a fault
+LONGEST = 300  # seconds by the clock
 
 # Names for the command line: modules, and the tests that are to notice.
 PARTS = {
@@ -72,12 +77,15 @@ OPERATORS = {
 LIBRARIES = (
     "diffusers",
     "h5py",
-    "hypothesis",
+    "hypothesis.extra.numpy",
     "nibabel",
     "pandas",
     "pytest",
     "scipy.io",
+    "scipy.stats",
     "skimage.metrics",
+    "sklearn.linear_model",
+    "sklearn.metrics",
     "torch",
 )
 
@@ -193,23 +201,35 @@ def _put(parent: ast.AST, field: str, node: ast.AST, other: ast.AST) -> None:
         setattr(parent, field, other)
 
 
-def passes(project: Path, tests: list[str]) -> bool:
-    """Whether tests pass in a copy of the project, in a process of their own."""
+def passes(project: Path, tests: list[str], seconds: int | None = None) -> float | None:
+    """Processor's seconds of tests in a copy of the project, in a process of their own.
+
+    Nothing if they fail, or take more than ``seconds``.
+    """
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        signal.alarm(PATIENCE)
+        signal.alarm(LONGEST)
+        if seconds is not None:
+            spent = int(time.process_time())
+            resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds, spent + seconds))
         os.chdir(project)
         with open("tests.log", "w") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         import pytest
+        from hypothesis import Phase, settings
 
+        # That there is an example counts, not which is the smallest.
+        settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutants")
         files = [f"tests/test_{name}.py" for name in tests]
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files])))
-    _, status = os.waitpid(child, 0)
-    return status == 0
+        # Of the project's options none is for so short a run.
+        options = ["-x", "-q", "-o", "addopts=", "-m", "not slow", "-p", "no:cacheprovider"]
+        os._exit(int(pytest.main([*options, *files])))
+    _, status, used = os.wait4(child, 0)
+    return used.ru_utime + used.ru_stime if status == 0 else None
 
 
 def explained(mutant: Mutant, reasons: list[dict]) -> str | None:
@@ -234,13 +254,14 @@ def survivors(name: str, project: Path, sample: int | None, seed: int) -> tuple[
     found = [mutant for mutant in found if not explained(mutant, reasons)]
     if sample is not None and sample < len(found):
         found = random.Random(seed).sample(found, sample)
-    if not passes(project, tests):
+    seconds = passes(project, tests)
+    if seconds is None:
         raise SystemExit(f"{name}: its tests fail without any fault; see {project}/tests.log")
-    alive = []
+    alive, patience = [], math.ceil(PATIENCE * seconds)
     for mutant in found:
         path = project / LIBRARY / mutant.module
         path.write_text(mutant.text)
-        if passes(project, tests):
+        if passes(project, tests, patience) is not None:
             alive.append(mutant)
             print(f"  not noticed: {mutant}", flush=True)
         shutil.copy(ROOT / LIBRARY / mutant.module, path)
