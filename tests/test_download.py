@@ -276,7 +276,7 @@ DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Err
     [
         ((403, {"Content-Type": "application/xml"}, DENIED), {}, "Requests were not signed"),
         (None, {"betas": "betas_assumehrf"}, "Check subject, session, betas and format"),
-        (None, {"s3": {"bucket": "elsewhere"}}, "Check nsd.s3.bucket and nsd.s3.endpoint"),
+        (None, {"s3": {"bucket": "elsewhere"}}, "Check s3.bucket and s3.endpoint"),
     ],
     ids=["403", "404", "bucket"],
 )

@@ -290,7 +290,7 @@ class Bucket:
             )
         if code == "NoSuchBucket":
             expected = f"a bucket {self.name!r}"
-            remedy = "Check nsd.s3.bucket and nsd.s3.endpoint in the config."
+            remedy = "Check s3.bucket and s3.endpoint in the data set's section of the config."
         elif status == 404:
             expected = "an object of this key"
             remedy = "Check subject, session, betas and format; a mirror may not hold all."
@@ -300,15 +300,15 @@ class Bucket:
             expected = "permission to read it"
             remedy = (
                 "Requests were signed with your credentials, which a public bucket can refuse: "
-                "try nsd.s3.anonymous: true, or another profile."
+                "try s3.anonymous: true in the data set's section of the config, or another profile."
                 if self.signed
                 else "Requests were not signed. Amazon also answers so when there is no such key: "
-                "check it. A mirror may want credentials (nsd.s3.profile). Access to NSD itself is "
+                "check it. A mirror may want credentials (s3.profile). Access to NSD itself is "
                 f"asked for at {TERMS_OF_USE}."
             )
         else:
             expected = "the object"
-            remedy = "Check nsd.s3.region and nsd.s3.endpoint in the config, and the key."
+            remedy = "Check s3.region and s3.endpoint in the data set's section of the config, and the key."
         return InputError(label, found=found, expected=expected, remedy=remedy)
 
 
