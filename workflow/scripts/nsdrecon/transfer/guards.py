@@ -47,7 +47,7 @@ def require_https(url: str, *, own_server: bool = False) -> None:
             f"{parts.scheme}://{parts.hostname}",
             found="a name or a password in its URL",
             expected="a URL without",
-            remedy="Credentials for S3 belong into ~/.aws (s3.profile of the data set) or the environment.",
+            remedy="Credentials for S3 belong into ~/.aws (s3.profile) or the environment.",
         )
     if parts.scheme not in allowed or not parts.hostname:
         raise InputError(

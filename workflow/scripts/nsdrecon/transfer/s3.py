@@ -290,7 +290,7 @@ class Bucket:
             )
         if code == "NoSuchBucket":
             expected = f"a bucket {self.name!r}"
-            remedy = "Check s3.bucket and s3.endpoint in the data set's section of the config."
+            remedy = "Check s3.bucket and s3.endpoint in the data set's section."
         elif status == 404:
             expected = "an object of this key"
             remedy = "Check subject, session, betas and format; a mirror may not hold all."
@@ -300,7 +300,7 @@ class Bucket:
             expected = "permission to read it"
             remedy = (
                 "Requests were signed with your credentials, which a public bucket can refuse: "
-                "try s3.anonymous: true in the data set's section of the config, or another profile."
+                "try s3.anonymous: true in the data set's section, or another profile."
                 if self.signed
                 else "Requests were not signed. Amazon also answers so when there is no such key: "
                 "check it. A mirror may want credentials (s3.profile). Access to NSD itself is "
@@ -308,7 +308,7 @@ class Bucket:
             )
         else:
             expected = "the object"
-            remedy = "Check s3.region and s3.endpoint in the data set's section of the config, and the key."
+            remedy = "Check s3.region and s3.endpoint in the data set's section, and the key."
         return InputError(label, found=found, expected=expected, remedy=remedy)
 
 
