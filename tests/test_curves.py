@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from nsdrecon.data.volumes import Voxels
+from nsdrecon.layout import FIRST_ID
 from nsdrecon.store import read_array, read_ids, read_table
 from one_process import run_jobs
 from tiny_runs import OVERLAYS
 
 RESULTS = Path("results/demo")
+TESTS = ("vision", "attention", "imagery", "synthetic")
 SETTINGS = {
+    "dataset": {"tests": list(TESTS)},
     "evaluation": {"learning": ["vdvae"], "learning_sessions": [1, 2]},
     "ablations": {"systems": ["vdvae"], "rescale": ["loo", "none"]},
     "brain": {"dimensions": [1], "surfaces": {"lh": "lh_{subject:02d}.mgz"}},
@@ -24,6 +27,7 @@ TARGETS = (
     RESULTS / "tables/ablation_rescale.tsv",
     RESULTS / "subj01/dimensions.tsv",
     RESULTS / "subj01/maps/lh.noise-ceiling.func.gii",
+    *(RESULTS / f"tables/test-{name}/metrics.tsv" for name in TESTS),
 )
 
 
@@ -84,3 +88,39 @@ def test_maps_are_on_the_surface(project):
     found = nib.load(folder / "lh.noise-ceiling.func.gii").agg_data()
     np.testing.assert_array_equal(found, values[tuple(places.T)])
     assert (folder / "lh.encoding-sd-text.func.gii").is_file()
+
+
+def test_every_further_test_set_has_a_table_of_its_own(project):
+    """The same decoder; pictures of NSD-Imagery once for each of its tasks."""
+    found = {}
+    for name in TESTS:
+        table = read_table(project / RESULTS / f"tables/test-{name}/metrics.tsv")
+        assert set(table["n_images"]) == {8 if name == "synthetic" else 12}
+        assert set(table["system"]) == {
+            *("vdvae", "sd-ddim"),
+            *("shuffled-vdvae", "shuffled-sd-ddim"),
+        }
+        stimuli = read_ids(project / RESULTS / f"stimuli/test-{name}.h5")
+        assert (
+            stimuli.tolist()
+            == read_ids(project / RESULTS / f"subj01-test-{name}/betas/test.h5").tolist()
+        )
+        repeats = read_array(project / RESULTS / f"subj01-test-{name}/betas/test.h5", "repeats")
+        found[name] = set(repeats)
+    assert found == {"vision": {8}, "attention": {8}, "imagery": {16}, "synthetic": {2}}
+    # Nothing is pooled: the first test set has its own images alone.
+    main = read_table(project / RESULTS / "subj01/evaluation/vdvae.tsv")
+    assert set(main["nsd_id"]) == set(read_ids(project / RESULTS / "subj01/betas/test.h5"))
+    assert main["nsd_id"].max() < min(FIRST_ID.values())
+
+
+def test_more_of_a_seen_picture_is_decoded_than_of_an_imagined_one(project):
+    """The simulated responses hold less of what is imagined, in the same pattern."""
+    signal = {}
+    for name in ("vision", "imagery"):
+        folder = project / RESULTS / f"subj01-test-{name}"
+        means = read_array(folder / "betas/test.h5", "betas")
+        signal[name] = means - means.mean(axis=0)
+    seen, imagined = signal["vision"].ravel(), signal["imagery"].ravel()
+    assert np.corrcoef(seen, imagined)[0, 1] > 0.3
+    assert imagined.std() < seen.std()

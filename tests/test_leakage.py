@@ -69,6 +69,24 @@ def test_no_reconstruction_from_files_of_a_user_descends_from_test_stimuli(proje
     assert leaks(jobs) == {}
 
 
+def test_nothing_trained_descends_from_imagery_or_synthetic_files(project):
+    tests = ["vision", "attention", "imagery", "synthetic"]
+    (project / "further.yaml").write_text(yaml.safe_dump({"dataset": {"tests": tests}}))
+    jobs = planned_jobs(project, ["config/demo.yaml", "further.yaml"])
+    outputs = [path for job in jobs for path in job.outputs]
+    words = ("nsdimagery", "nsdsynthetic", "sessions/imagery", "sessions/synthetic", "test-")
+    further = {path for path in outputs if any(word in path for word in words)}
+    for name in tests:
+        decoded = f"results/demo/subj01-test-{name}/reconstructions/sd-ddim.h5"
+        assert f"results/demo/subj01-test-{name}/betas/test.h5" in ancestors(jobs, decoded)
+        assert not any("stimuli/test" in path for path in ancestors(jobs, decoded))
+    untouched = [path for path in outputs if path not in further and "/subj" in path]
+    untouched += ["results/demo/tables/metrics.tsv"]
+    assert any(path.endswith("/weights/vdvae.h5") for path in untouched)
+    for path in untouched:
+        assert not further & ancestors(jobs, path), path
+
+
 @pytest.mark.parametrize("configfiles", [[], ["config/demo.yaml"]], ids=["full", "demo"])
 def test_no_reconstruction_descends_from_test_stimuli(project, configfiles):
     jobs = planned_jobs(project, configfiles)

@@ -26,8 +26,16 @@ OVERLAYS = {
     "oracle": {"systems": ["vdvae"], "oracles": ["oracle-vd-ddim"]},
     "several": {"systems": ["sd-ddim"], "oracles": [], "stage2": {"samples": 3}},
     "mindeye": {"evaluation": {"protocol": "mindeye"}},
-    "brain": {"systems": ["vdvae"], "oracles": [], "brain": {"maps": [1], "regions": [2]}},
-    "volumes": {"nsd": {"volumes": "whole", "format": "nii.gz"}},
+    "brain": {
+        "systems": ["vdvae"],
+        "oracles": [],
+        "brain": {"maps": [1], "regions": [2]},
+        "dataset": {"tests": ["vision", "synthetic"]},
+    },
+    "volumes": {
+        "nsd": {"volumes": "whole", "format": "nii.gz"},
+        "dataset": {"tests": ["imagery", "synthetic"]},
+    },
     "whole": {
         "subjects": [3],
         "nsd": {"stimuli": "whole", "volumes": "whole", "keep_raw": True, "sessions": "all"},

@@ -14,7 +14,7 @@ rule average_betas:
     output:
         train="<results>/{subject}/betas/train.h5",
         test="<results>/{subject}/betas/test.h5",
-        tests=expand("<results>/{{subject}}-test-{test}/betas/test.h5", test=RUN.tests),
+        tests=expand("<results>/{{subject}}-test-{test}/betas/test.h5", test=DATA.tests_of_sessions),
     log:
         "<logs>/average_betas/{subject}.log",
     benchmark:
@@ -29,6 +29,6 @@ rule average_betas:
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
         sessions=lambda wildcards: SESSIONS[wildcards.subject],
         source=DATA.source,
-        tests=RUN.tests,
+        tests=DATA.tests_of_sessions,
     script:
         "../scripts/average_betas.py"

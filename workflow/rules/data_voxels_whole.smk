@@ -27,3 +27,25 @@ rule session_betas:
         inputs=lambda wildcards: DATA.betas(wildcards.subject, wildcards.session),
     script:
         "../scripts/session_betas.py"
+
+
+rule further_session:
+    """The voxels of the mask in an experiment beside the sessions, as stored."""
+    input:
+        betas=DATA.further_betas("{subject}", "{experiment}"),
+        mask=DATA.mask("{subject}"),
+        tables=lambda wildcards: DATA.further_tables(wildcards.subject, wildcards.experiment),
+    output:
+        "<results>/{subject}/betas/sessions/{experiment}.h5",
+    log:
+        "<logs>/further_session/{subject}_{experiment}.log",
+    localrule: True
+    conda:
+        "../envs/nsdrecon.yaml"
+    params:
+        code=code("further_session"),
+        cfg=settings("nsd.betas", "nsd.mask", "nsd.space"),
+        source=DATA.source,
+        inputs=lambda wildcards: DATA.further_betas(wildcards.subject, wildcards.experiment),
+    script:
+        "../scripts/further_session.py"

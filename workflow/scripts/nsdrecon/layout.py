@@ -16,6 +16,44 @@ DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 STIMULUS_TABLE = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 
+# Further test sets, and the experiment of each: sessions of their own, with other pictures.
+FURTHER_TESTS = {
+    "vision": "imagery",
+    "attention": "imagery",
+    "imagery": "imagery",
+    "synthetic": "synthetic",
+}
+# Ids of their pictures, which no row of the file of stimuli has.
+FIRST_ID = {"imagery": 1_000_000, "synthetic": 2_000_000}
+# Runs of NSD-Imagery in the order of its betas: a task, and a set of targets.
+IMAGERY_RUNS = (
+    *("visA", "attA", "imgA_1", "visB", "attB", "imgB_1", "visC", "attC", "imgC_1"),
+    *("imgA_2", "imgB_2", "imgC_2"),
+)
+IMAGERY_TRIALS = 48  # of a run
+# The letter that stands for a target, and its picture; those of set C are concepts without one.
+TARGETS = {
+    "A": {
+        "H": "bar_000.0deg_450L_43W.png",
+        "R": "bar_045.0deg_450L_43W.png",
+        "V": "bar_090.0deg_450L_43W.png",
+        "L": "bar_135.0deg_450L_43W.png",
+        "P": "crs_000.0deg_450L_43W.png",
+        "E": "crs_045.0deg_450L_43W.png",
+    },
+    "B": {
+        "W": "shared0385_nsd28752.png",
+        "K": "shared0413_nsd30857.png",
+        "B": "shared0741_nsd53882.png",
+        "C": "shared0842_nsd61178.png",
+        "D": "shared0907_nsd65873.png",
+        "T": "shared0000_nsd00000.png",
+    },
+}
+SYNTHETIC_DESIGN = "nsddata/experiments/nsdsynthetic/nsdsynthetic_expdesign.mat"
+SYNTHETIC_STIMULI = "nsddata_stimuli/stimuli/nsdsynthetic/nsdsynthetic_stimuli.hdf5"
+SYNTHETIC_SHARED = 220  # further stimuli are coloured, and others for each subject
+
 # Sessions that each subject completed.
 SESSIONS = {1: 40, 2: 40, 3: 32, 4: 30, 5: 40, 6: 32, 7: 40, 8: 30}
 
@@ -51,6 +89,35 @@ def betas_key(
     """Key of the single-trial betas of one session (1-based, or its two digits)."""
     folder = _betas_folder(subject, version, space)
     return f"{folder}/betas_session{session:0>2}.{extension}"
+
+
+def further_betas_key(
+    subject: str,
+    experiment: str,
+    version: str = "betas_fithrf_GLMdenoise_RR",
+    space: str = "func1pt8mm",
+    extension: Literal["nii.gz", "hdf5"] = "nii.gz",
+) -> str:
+    """Key of the single-trial betas of NSD-Imagery or NSD-synthetic."""
+    folder = _betas_folder(subject, f"nsd{experiment}{version}", space)
+    return f"{folder}/betas_nsd{experiment}.{extension}"
+
+
+def further_tables(subject: str, experiment: str) -> list[str]:
+    """Keys of what says what was shown in such an experiment: a table a run, or a design."""
+    if experiment == "synthetic":
+        return [SYNTHETIC_DESIGN]
+    return [f"nsddata/bdata/nsdimagery/nsdimagery_{subject}_{run}.tsv" for run in IMAGERY_RUNS]
+
+
+def further_pictures(experiment: str) -> list[str]:
+    """Keys of the pictures of such an experiment, in the order of their ids."""
+    if experiment == "synthetic":
+        return [SYNTHETIC_STIMULI]
+    folder = "nsddata/experiments/nsdimagery/rawtargetimages"
+    return [
+        f"{folder}/set{name}/{file}" for name, files in TARGETS.items() for file in files.values()
+    ]
 
 
 def ncsnr_key(

@@ -253,10 +253,28 @@ class Brain:
         float32 (n_brain, n_trials): percent signal change of every voxel of the brain, in C order
         of the volume; silent voxels are zero.
         """
-        stimuli = self.trial_stimuli(session)
+        return self._betas(signals[:, self.trial_stimuli(session)], session)
+
+    def further_betas(
+        self, signals: np.ndarray, stimuli: np.ndarray, gain: np.ndarray, experiment: str
+    ) -> np.ndarray:
+        """Single-trial responses of an experiment beside the sessions, as of `session_betas`.
+
+        Parameters
+        ----------
+        signals : as for `session_betas`.
+        stimuli : (n_trials,) stimulus of each trial.
+        gain : (n_trials,) how much of its signal there is: 1 for a picture that is seen, less for
+            one that is imagined, 0 for trials of something else.
+        experiment : its name.
+        """
+        return self._betas(signals[:, stimuli] * gain, experiment)
+
+    def _betas(self, driven: np.ndarray, session: int | str) -> np.ndarray:
+        """Responses to signals of each trial, (n_voxels, n_trials)."""
         brain_rng, rng = self._rng("brain"), self._rng("session", session)
         inside = self.anatomy.general[self.anatomy.brain]
-        n_brain, n_trials = len(inside), len(stimuli)
+        n_brain, n_trials = len(inside), driven.shape[1]
         noise_sd = _NOISE_SD * np.exp(brain_rng.normal(0, 0.3, (n_brain, 1)))
         baseline = _BASELINE + brain_rng.normal(0, 0.6, (n_brain, 1))
         loadings = brain_rng.normal(0, 1 / np.sqrt(_NOISE_SOURCES), (n_brain, _NOISE_SOURCES))
@@ -267,14 +285,14 @@ class Brain:
         betas += rng.normal(0, _OFFSET_SD, (n_brain, 1))
         betas += rng.normal(0, _DRIFT_SD, (n_brain, 1)) * np.linspace(-1, 1, n_trials)
         gain = np.exp(rng.normal(0, _GAIN_SD))
-        betas[inside] += gain * self.signal_to_noise[:, None] * signals[:, stimuli]
+        betas[inside] += gain * self.signal_to_noise[:, None] * driven
         betas = baseline + noise_sd * betas
 
         voxels, sessions = self._silent
         rows = np.flatnonzero(inside)[voxels[(sessions == 0) | (sessions == session)]]
         betas[rows] = 0
         logger.info(
-            "%s session %d: %d trials, %d voxels in the brain (%d in nsdgeneral, of which %d are "
+            "%s session %s: %d trials, %d voxels in the brain (%d in nsdgeneral, of which %d are "
             "zero in this session and %d in all)",
             *(self.subject, session, n_trials, n_brain, inside.sum()),
             *((sessions == session).sum(), (sessions == 0).sum()),

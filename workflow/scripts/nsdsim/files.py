@@ -113,7 +113,7 @@ def write_subject(
 
 def _noise_ceiling_snr(brain: Brain, features: str | Path) -> np.ndarray:
     """(3, n_brain), see `brain.noise_ceiling_snr`; the median of nsdgeneral goes to the log."""
-    signals = _read_signals(brain, features)
+    signals = read_signals(brain, features)
     numbers = range(1, brain.config.n_sessions + 1)
     betas = [brain.session_betas(signals, session) for session in numbers]
     ratios = noise_ceiling_snr(betas, [brain.trial_stimuli(session) for session in numbers])
@@ -150,18 +150,22 @@ def write_session(
         If there is no such subject or session, or the features are of another dataset.
     """
     brain = Brain(config, subject)
-    trials = len(brain.trial_stimuli(session))
-    betas = brain.session_betas(_read_signals(brain, features), session)
-    volume = np.zeros((*brain.anatomy.shape, trials), dtype=np.int16)
-    limits = np.iinfo(np.int16)
-    volume[brain.anatomy.brain] = np.clip(np.rint(betas * BETA_SCALE), limits.min, limits.max)
-    writers = {"nii.gz": _write_nifti, "hdf5": _write_beta_h5}
+    betas = brain.session_betas(read_signals(brain, features), session)
     for extension in formats:
         path = Path(root) / layout.betas_key(subject, session, version, space, extension)
-        writers[extension](path, volume)
+        write_betas(path, brain, betas)
 
 
-def _read_signals(brain: Brain, features: str | Path) -> np.ndarray:
+def write_betas(path: Path, brain: Brain, betas: np.ndarray) -> None:
+    """Write responses of every voxel of the brain, (n_brain, n_trials), as a volume a trial."""
+    volume = np.zeros((*brain.anatomy.shape, betas.shape[1]), dtype=np.int16)
+    limits = np.iinfo(np.int16)
+    volume[brain.anatomy.brain] = np.clip(np.rint(betas * BETA_SCALE), limits.min, limits.max)
+    (_write_nifti if path.suffix == ".gz" else _write_beta_h5)(path, volume)
+
+
+def read_signals(brain: Brain, features: str | Path) -> np.ndarray:
+    """Noise-free responses of a brain to all stimuli, (n_voxels, n_stimuli)."""
     config = brain.config
     with open_h5(features) as file:
         maps, attributes = dataset(file, "maps")[:], dataset(file, "attributes")
@@ -249,7 +253,7 @@ def _write_stimuli(path: Path, features: Path, seed: int, scenes: Sequence[Scene
     """Draw every stimulus once, into the stimulus file and through the image filters."""
     attributes = [scene_attributes(scene) for scene in scenes]
     n = len(scenes)
-    with _create_matlab_h5(path) as stimuli, create_h5(features) as derived:
+    with create_matlab_h5(path) as stimuli, create_h5(features) as derived:
         # Neither chunked nor compressed: image i starts at a fixed offset.
         images = stimuli.create_dataset("imgBrick", (n, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         maps = derived.create_dataset("maps", (n, len(CHANNELS), GRID, GRID), np.float32)
@@ -284,12 +288,12 @@ def _write_nifti(path: Path, volume: np.ndarray) -> None:
 def _write_beta_h5(path: Path, volume: np.ndarray) -> None:
     """MATLAB's axis order: (trials, Z, Y, X), one voxel's trials a chunk, not compressed."""
     reversed_axes = volume.transpose()
-    with _create_matlab_h5(path) as file:
+    with create_matlab_h5(path) as file:
         file.create_dataset("betas", data=reversed_axes, chunks=(reversed_axes.shape[0], 1, 1, 1))
 
 
 @contextmanager
-def _create_matlab_h5(path: Path) -> Iterator[h5py.File]:
+def create_matlab_h5(path: Path) -> Iterator[h5py.File]:
     """A new file of HDF5's oldest format, as MATLAB writes it."""
     with whole_file(path) as partial, h5py.File(partial, "w", libver="earliest") as file:
         yield file

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
+from nsdrecon.checked_files import OF_ITSELF
 from nsdrecon.data.noise_ceiling import training_ncsnr
 from nsdrecon.data.nsd import split_ids
 from nsdrecon.data.session_files import Session, read_block, trials_of
@@ -128,6 +129,91 @@ def average_repeats(
             betas = read_block(opened, block, session_zscore)
             for writer in writers:
                 writer.write(betas, start)
+
+
+def average_apart(
+    session: str | Path,
+    trials: pd.DataFrame,
+    subject: str,
+    split: str,
+    output: str | Path,
+    *,
+    train: str | Path,
+    standardised_by: Mapping[int, str | Path],
+    training_trials: pd.DataFrame,
+) -> None:
+    """Mean response of each image of an experiment that has no training trials.
+
+    The output is that of a further test set in `average_repeats`, at the voxels of the training
+    responses. A voxel that does not vary in the experiment was not measured there: it has the mean
+    of its training responses, which says nothing of an image; attribute ``unmeasured`` counts them.
+
+    Parameters
+    ----------
+    session
+        Of `nsdrecon.data.session_files.extract_session`.
+    trials
+        Of `nsdrecon.data.further_tests.further_trials`.
+    subject, split, output
+        As for `average_repeats`, of one split.
+    train
+        The training responses.
+    standardised_by
+        Sessions to their files, where responses are z-scores; else nothing. The experiment has no
+        training trials to be standardised by: each voxel is, by the mean and the standard deviation
+        that its training trials have in these sessions on average.
+    training_trials
+        Trial table of these sessions.
+
+    Raises
+    ------
+    InputError
+        If files do not belong together, or the experiment lacks a voxel.
+    """
+    with open_h5(session) as file, open_h5(train) as reference, create_h5(output) as made:
+        label = (file.attrs.get("subject"), file.attrs.get("session"))
+        same = np.array_equal(dataset(file, ID)[()], trials[ID])
+        if label[0] != subject or not same:
+            raise InputError(
+                session,
+                found=f"{label[1]} of {label[0]}{'' if same else ' with other images'}",
+                expected=f"the trials of {subject} by the tables of the experiment",
+                remedy="Remove it; it is then made again.",
+            )
+        voxels = Voxels.of(reference)
+        kept = np.flatnonzero(~_not_among(Voxels.of(file), train))
+        if len(kept) != len(voxels):
+            raise InputError(
+                session, found=f"{len(kept)} of the voxels", expected=f"{len(voxels)} as in {train}"
+            )
+        opened = Session(file, np.ones(len(trials), dtype=bool))
+        betas = read_block([opened], kept, zscore=False)
+        unmeasured = (betas == betas[0]).all(axis=0)
+        if standardised_by:
+            mean, spread = _training_statistics(standardised_by, training_trials, kept)
+            betas = (betas - mean) / spread
+        betas[:, unmeasured] = dataset(reference, "betas")[()][:, unmeasured].mean(axis=0)
+        logger.info("%s %s: %d voxels not measured", subject, split, unmeasured.sum())
+        voxels.write(made)
+        about = {key: of for key, of in reference.attrs.items() if key not in OF_ITSELF}
+        about |= {"split": split, "sessions": label[1], "unmeasured": int(unmeasured.sum())}
+        made.attrs.update(about)
+        _MeanWriter(made, trials, split, len(kept)).write(betas, 0)
+
+
+def _training_statistics(
+    sessions: Mapping[int, str | Path], trials: pd.DataFrame, voxels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of training trials, averaged over sessions: (n_voxels,) each."""
+    means, spreads = [], []
+    for number, path in sessions.items():
+        with open_h5(path) as file:
+            rows = trials_of(trials, number, path)
+            session = Session(file, (rows["split"] == "train").to_numpy())
+            betas = read_block([session], voxels, zscore=False)[session.training]
+            means.append(betas.mean(axis=0))
+            spreads.append(betas.std(axis=0))
+    return np.mean(means, axis=0), np.mean(spreads, axis=0)
 
 
 class _MeanWriter:

@@ -70,7 +70,7 @@ def read_design(path: str | Path) -> Design:
     InputError
         If the file is missing, damaged or lacks a variable, or its variables contradict each other.
     """
-    raw = _load_mat(path, _DESIGN_VARIABLES)
+    raw = load_mat(path, _DESIGN_VARIABLES)
     # The file stores small unsigned integers: widen them before counting from 0.
     ordering = raw["masterordering"].astype(np.int64).ravel() - 1
     nsd_id = raw["subjectim"].astype(np.int64) - 1
@@ -113,7 +113,14 @@ def read_design(path: str | Path) -> Design:
     return Design(ordering, trials_per_session, nsd_id, len(shared), str(path))
 
 
-def _load_mat(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+def load_mat(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Variables of a MATLAB file, which are numbers.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or lacks one.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(path, found="no file", expected="a MATLAB file")

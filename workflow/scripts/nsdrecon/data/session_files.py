@@ -28,7 +28,7 @@ def extract_session(
     mask_path: str | Path,
     trials: pd.DataFrame,
     subject: str,
-    session: int,
+    session: int | str,
     output: str | Path,
 ) -> None:
     """Cut the mask's voxels out of one session and store them with the images that were shown.
@@ -45,7 +45,7 @@ def extract_session(
     trials
         Trial table of the subject (`nsdrecon.data.nsd.trial_table`).
     subject, session
-        Whose betas these are; the session is 1-based.
+        Whose betas these are; the session is 1-based, or another experiment by its name.
     output
         HDF5 file, written all or nothing.
 
@@ -65,7 +65,7 @@ def store_session(
     voxels: Voxels,
     trials: pd.DataFrame,
     subject: str,
-    session: int,
+    session: int | str,
     output: str | Path,
     units: str = NSD_UNITS,
 ) -> None:
@@ -97,7 +97,7 @@ def store_session(
         file.attrs.update(subject=subject, session=session, units=units)
     units, scale = divided_by(units)
     logger.info(
-        "%s session %d: %d trials, %d voxels, range %.1f to %.1f (%s)",
+        "%s session %s: %d trials, %d voxels, range %.1f to %.1f (%s)",
         *(subject, session, *betas.shape, betas.min() / scale, betas.max() / scale, units),
     )
 
@@ -151,7 +151,7 @@ def _zscored(stored: np.ndarray, training: np.ndarray) -> np.ndarray:
     return (stored - reference.mean(axis=0)) / reference.std(axis=0)
 
 
-def trials_of(trials: pd.DataFrame, session: int, source: str | Path) -> pd.DataFrame:
+def trials_of(trials: pd.DataFrame, session: int | str, source: str | Path) -> pd.DataFrame:
     """The rows of a session, in the order of its trials.
 
     Raises

@@ -39,7 +39,7 @@ def extract_stimuli(path: str | Path, nsd_id: np.ndarray, output: str | Path) ->
     """
     nsd_id = np.sort(unique_ids(nsd_id, output))
     with open_h5(path) as file:
-        images = _images(file)
+        images = stimulus_images(file)
         beyond = nsd_id[nsd_id >= len(images)]
         if len(beyond):
             raise InputError(
@@ -85,7 +85,14 @@ def write_stimuli(
             target[start : start + len(block)] = read(block)
 
 
-def _images(file: h5py.File) -> h5py.Dataset:
+def stimulus_images(file: h5py.File) -> h5py.Dataset:
+    """The stimuli of an open file, (n, height, width, 3) uint8.
+
+    Raises
+    ------
+    InputError
+        If it has none of this form.
+    """
     images = dataset(file, "imgBrick")
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise InputError(

@@ -112,6 +112,11 @@ class DataFiles(ABC):
         """Name to file of the volumes that the regions of interest are in."""
 
     @property
+    def tests_of_sessions(self) -> list[str]:
+        """Further test sets whose trials are among those of the sessions."""
+        return self.run.tests
+
+    @property
     @abstractmethod
     def max_repeats(self) -> int:
         """The most repeats of a test image over which responses are averaged in steps."""

@@ -31,24 +31,26 @@ class NSDFiles(DataFiles):
     Raises
     ------
     InputError
-        If settings of section ``nsd`` contradict each other, there are to be several test sets, or
-        a server is asked for by plain HTTP that is not one's own.
+        If settings of section ``nsd`` contradict each other, NSD has no such further test set, or a
+        server is asked for by plain HTTP that is not one's own.
     """
 
     title = "NSD"
     keys = (
-        r"nsddata(?!.*/betas_session\d\d\.).+\.(mat|csv|hdf5|nii\.gz)",
-        r"nsddata_betas.+/betas_session\d\d\.(hdf5|nii\.gz)",
+        r"nsddata(?!.*/betas_(session\d\d|nsd\w+)\.).+\.(mat|csv|hdf5|nii\.gz|png|tsv)"
+        r"(?<!\.record\.tsv)",
+        r"nsddata_betas.+/betas_(session\d\d|nsd\w+)\.(hdf5|nii\.gz)",
     )
 
     def __init__(self, run: Run, kind: str) -> None:
         super().__init__(run, kind)
         self.settings = run.config["nsd"]
-        if run.tests:
+        unknown = [name for name in run.tests if name not in layout.FURTHER_TESTS]
+        if unknown:
             raise InputError(
                 "dataset.tests",
-                found=listing(run.tests),
-                expected="none: the test set of NSD are its shared images",
+                found=listing(unknown),
+                expected=f"some of {listing(layout.FURTHER_TESTS)}: NSD-Imagery and NSD-synthetic",
             )
         self.terms_accepted = self.settings["terms_accepted"]
         self.keeps_volumes = self.settings["keep_raw"]
@@ -70,6 +72,14 @@ class NSDFiles(DataFiles):
                 expected="hdf5, in which a voxel can be found, and no volumes to keep",
                 remedy="Set nsd.format: hdf5 and nsd.keep_raw: false, or nsd.volumes: whole.",
             )
+        if run.tests and self.simulated:
+            wanted = len(layout.further_pictures("imagery"))
+            if run.config["simulation"]["n_shared"] < wanted:
+                raise InputError(
+                    "simulation.n_shared",
+                    found=run.config["simulation"]["n_shared"],
+                    expected=f"{wanted} or more: pictures of dataset.tests are shared images",
+                )
         if self.settings["s3"]["endpoint"] is not None:
             require_https(self.settings["s3"]["endpoint"], own_server=True)
 
@@ -84,6 +94,8 @@ class NSDFiles(DataFiles):
             f"data_images_{images}",
             f"data_voxels_{voxels}",
             "data_trials",
+            *(["data_further_tests"] if self.run.tests else []),
+            *(["data_simulated_tests"] if self.run.tests and self.simulated else []),
         ]
 
     @cached_property
@@ -158,6 +170,43 @@ class NSDFiles(DataFiles):
         """The volume of one session's betas."""
         return self.path(self.betas_key(subject, session))
 
+    @property
+    def tests_of_sessions(self) -> list[str]:
+        """None: further test sets are experiments of their own."""
+        return []
+
+    @property
+    def experiments(self) -> list[str]:
+        """The experiments that further test sets are from."""
+        return list(dict.fromkeys(layout.FURTHER_TESTS[name] for name in self.run.tests))
+
+    def further_key(self, subject: str, experiment: str) -> str:
+        """Key in the bucket of the betas of another experiment."""
+        version, space, kind = (self.settings[name] for name in ("betas", "space", "format"))
+        return layout.further_betas_key(subject, experiment, version, space, kind)
+
+    def further_betas(self, subject: str, experiment: str) -> str:
+        """The volume of another experiment's betas."""
+        return self.path(self.further_key(subject, experiment))
+
+    def further_tables(self, subject: str, experiment: str) -> list[str]:
+        """What was shown when in another experiment."""
+        return list(map(self.path, layout.further_tables(subject, experiment)))
+
+    def further_pictures(self, experiment: str) -> list[str]:
+        """The pictures of another experiment."""
+        return list(map(self.path, layout.further_pictures(experiment)))
+
+    def _further_of(self, subject: str) -> list[str]:
+        """Tables of a subject in other experiments that not all subjects have in common."""
+        found = [path for name in self.experiments for path in self.further_tables(subject, name)]
+        return [path for path in found if subject in path]
+
+    @property
+    def _further_of_all(self) -> list[str]:
+        designs = [self.path(layout.SYNTHETIC_DESIGN)] if "synthetic" in self.experiments else []
+        return [*designs, *chain.from_iterable(map(self.further_pictures, self.experiments))]
+
     def roi(self, subject: str, volume: str) -> str:
         """A volume of labels, by its name in NSD's folder of ROIs."""
         return self.path(layout.roi_key(subject, volume, self.settings["space"]))
@@ -222,11 +271,18 @@ class NSDFiles(DataFiles):
     def voxels(self, subject: str) -> list[str]:
         """The files of voxels of a subject's sessions."""
         folder = f"{self.run.results}/{subject}/betas/sessions"
-        return [f"{folder}/{session:02d}.h5" for session in self.sessions[subject]]
+        numbers = [f"{session:02d}" for session in self.sessions[subject]]
+        return [f"{folder}/{name}.h5" for name in [*numbers, *self.experiments]]
+
+    def _keys(self, subject: str) -> list[str]:
+        """Keys of the volumes of a subject's sessions, those of other experiments too."""
+        numbers, experiments = self.sessions[subject], self.experiments
+        sessions = [self.betas_key(subject, session) for session in numbers]
+        return [*sessions, *(self.further_key(subject, name) for name in experiments)]
 
     def volumes(self, subject: str) -> list[str]:
         """The volumes of a subject's sessions."""
-        return [self.betas(subject, session) for session in self.sessions[subject]]
+        return list(map(self.path, self._keys(subject)))
 
     def of_sessions(self, subject: str) -> list[str]:
         """What comes from outside of a subject's sessions: volumes, or their voxels."""
@@ -235,7 +291,8 @@ class NSDFiles(DataFiles):
     def needed(self) -> dict[str, list[str]]:
         """What a run reads of the data set, by whose it is."""
         table = [self.stimulus_table] if self.run.needs_captions else []
-        shared = [self.design, *table, self.test_images if self.images_by_ranges else self.stimuli]
+        stimuli = self.test_images if self.images_by_ranges else self.stimuli
+        shared = [self.design, *table, stimuli, *self._further_of_all]
         return {"all subjects": shared, **{s: self._of(s) for s in self.run.subjects}}
 
     def _of(self, subject: str) -> list[str]:
@@ -244,7 +301,8 @@ class NSDFiles(DataFiles):
         analysed = {s for name in WITH_REGIONS for s in brain.get(name, [])}
         regions = self.region_volumes(subject).values() if subject in analysed else []
         maps = [self.mask(subject), self.ncsnr(subject), *regions]
-        return [*dict.fromkeys(maps), *images, *self.of_sessions(subject)]
+        further = self._further_of(subject)
+        return [*dict.fromkeys(maps), *images, *further, *self.of_sessions(subject)]
 
     @property
     def temporary(self) -> list[str]:
@@ -265,8 +323,7 @@ class NSDFiles(DataFiles):
             keys = dict.fromkeys(images, layout.STIMULI)
         if self.voxels_by_ranges:
             for subject in subjects:
-                pairs = zip(self.voxels(subject), self.sessions[subject], strict=True)
-                keys |= {path: self.betas_key(subject, session) for path, session in pairs}
+                keys |= dict(zip(self.voxels(subject), self._keys(subject), strict=True))
                 masks |= dict.fromkeys(self.voxels(subject), self.mask(subject))
         return {
             "root": self.root,

@@ -1,0 +1,15 @@
+"""Write the betas of a simulated subject in NSD-Imagery or NSD-synthetic."""
+
+from nsdrecon.logs import job_log
+from nsdsim.config import SimulationConfig
+from nsdsim.further_tests import write_further_session
+
+with job_log(snakemake.log[0], snakemake.rule):
+    write_further_session(
+        snakemake.params.root,
+        SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),
+        snakemake.wildcards.subject,
+        snakemake.wildcards.experiment,
+        features=snakemake.input.features,
+        key=snakemake.params.key,
+    )
