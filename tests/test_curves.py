@@ -8,11 +8,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from nsdrecon import layout
 from nsdrecon.data.volumes import Voxels
-from nsdrecon.layout import FIRST_ID
 from nsdrecon.store import read_array, read_ids, read_table
 from one_process import run_jobs
+from s3_server import BUCKET, shared_server
+from small_nsd import write_betas_hdf5
 from tiny_runs import OVERLAYS
+from workflow_runs import copy_project
 
 RESULTS = Path("results/demo")
 TESTS = ("vision", "attention", "imagery", "synthetic")
@@ -111,7 +114,7 @@ def test_every_further_test_set_has_a_table_of_its_own(project):
     # Nothing is pooled: the first test set has its own images alone.
     main = read_table(project / RESULTS / "subj01/evaluation/vdvae.tsv")
     assert set(main["nsd_id"]) == set(read_ids(project / RESULTS / "subj01/betas/test.h5"))
-    assert main["nsd_id"].max() < min(FIRST_ID.values())
+    assert main["nsd_id"].max() < min(layout.FIRST_ID.values())
 
 
 def test_more_of_a_seen_picture_is_decoded_than_of_an_imagined_one(project):
@@ -124,3 +127,33 @@ def test_more_of_a_seen_picture_is_decoded_than_of_an_imagined_one(project):
     seen, imagined = signal["vision"].ravel(), signal["imagery"].ravel()
     assert np.corrcoef(seen, imagined)[0, 1] > 0.3
     assert imagined.std() < seen.std()
+
+
+@pytest.mark.parametrize("volumes", ["whole", "ranges"])
+def test_out_of_a_bucket_they_are_the_same(project, tmp_path, volumes):
+    """Tables, pictures, and voxels out of whole volumes, or by ranges alone."""
+    server, simulated = shared_server(), project / "resources/simulated/demo"
+    extension = "hdf5" if volumes == "ranges" else "nii.gz"
+    keys = [layout.roi_key("subj01")]
+    for name in ("imagery", "synthetic"):
+        keys += [*layout.further_tables("subj01", name), *layout.further_pictures(name)]
+        stored = simulated / layout.further_betas_key("subj01", name)
+        betas = stored
+        if volumes == "ranges":
+            values = np.asarray(nib.load(stored).dataobj)
+            betas = write_betas_hdf5(tmp_path / f"{name}.hdf5", values)
+        key = layout.further_betas_key("subj01", name, extension=extension)
+        server.put(key, betas.read_bytes())
+    for key in keys:
+        server.put(key, (simulated / key).read_bytes())
+    copy = copy_project(tmp_path / "copy")
+    s3 = {"bucket": BUCKET, "endpoint": server.url}
+    section = {"source": "s3", "terms_accepted": True, "s3": s3, "format": extension}
+    made = [f"subj01/betas/sessions/{name}.h5" for name in ("imagery", "synthetic")]
+    made += [f"stimuli/test-{name}.h5" for name in ("attention", "synthetic")]
+    bucket = {"nsd": section | {"volumes": volumes}}
+    run_jobs(copy, *(str(RESULTS / name) for name in made), overlays=(*OVERLAYS, SETTINGS, bucket))
+    for name in made:
+        for array in ("nsd_id", "betas" if "sessions" in name else "images"):
+            folders = (copy / RESULTS, project / RESULTS)
+            np.testing.assert_array_equal(*(read_array(folder / name, array) for folder in folders))

@@ -92,7 +92,7 @@ def test_colours_of_synthetic_are_left_out(files):
         ),
     ],
 )
-def test_a_table_of_another_layout_is_refused_by_name(files, tmp_path, change, found):
+def test_a_table_of_another_layout_is_refused(files, tmp_path, change, found):
     first, *others = tables(files)
     changed = tmp_path / first.name
     change(pd.read_csv(first, sep="\t", keep_default_na=False)).to_csv(
@@ -102,7 +102,7 @@ def test_a_table_of_another_layout_is_refused_by_name(files, tmp_path, change, f
         further_trials("imagery", [changed, *others])
 
 
-def test_betas_of_other_trials_are_refused_by_name(files, tmp_path):
+def test_betas_of_other_trials_are_refused(files, tmp_path):
     mask = write_volume(tmp_path / "mask.nii.gz", np.ones((2, 2, 2), dtype=np.int16))
     betas = write_betas_hdf5(tmp_path / "betas_nsdimagery.hdf5", np.zeros((2, 2, 2, 576)))
     trials = further_trials("imagery", tables(files))
@@ -122,7 +122,7 @@ def test_pictures_have_the_size_and_the_light_of_nsds(files, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["oblong", "damaged", "missing"])
-def test_a_picture_of_another_form_is_refused_by_name(files, tmp_path, kind):
+def test_a_picture_of_another_form_is_refused(files, tmp_path, kind):
     paths = [files / key for key in layout.further_pictures("imagery")]
     paths[3] = tmp_path / "strange.png"
     if kind == "oblong":
@@ -221,6 +221,6 @@ def test_every_file_of_them_is_downloaded_by_its_key():
     assert ranges[found.voxels(SUBJECT)[-2]] == betas[0]
 
 
-def test_a_test_set_that_nsd_has_not_is_refused():
+def test_a_test_set_that_is_unknown_is_refused():
     with pytest.raises(InputError, match=r"dataset\.tests: found far.*vision, attention"):
         nsd(dataset={"tests": ["far"]})
