@@ -4,6 +4,7 @@ import h5py
 import nibabel as nib
 import numpy as np
 import pytest
+from nilearn.masking import apply_mask
 from PIL import Image
 from sklearn.linear_model import Ridge
 
@@ -115,6 +116,9 @@ def test_maps_open_with_the_affine_of_the_mask(brain):
         np.testing.assert_array_equal(image.affine, AFFINE.astype(np.float32))
         assert image.shape == read_mask(mask).shape
         assert image.get_data_dtype() == np.float32
+        # nilearn takes a mask for a map only if both have the same shape and affine.
+        found = apply_mask(image, mask, ensure_finite=False)
+        np.testing.assert_array_equal(found, np.asarray(image.dataobj).ravel())
 
 
 def test_the_figure_shows_the_voxels_of_every_map(brain):

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import matplotlib
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.affines import apply_affine
 
 from nsdrecon.brain.region_decoding import ALL, ALONE, WITHOUT
-from nsdrecon.pages.figures.drawing import COLOURS, GREY, evenly, figure_file
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, figure_file
 from nsdrecon.store import open_h5, read_array
 
 _SLICES = 7
-_OUTSIDE = "#eceef1"
+_SMALLEST = 1e-12  # values that a map shows lie above
 _BEST = 99  # percentile of the voxels at the end of the colours
 _PICTURES = 7  # in a row
 _SHOWN = {ALONE: "this region alone", WITHOUT: "all but this region"}
 
 
 def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: str) -> str:
-    """Slices through maps: a row a map, columns from the lowest slice to the highest.
+    """Mosaic of slices through maps: a row a map, columns from the lowest slice to the highest.
 
     Parameters
     ----------
     maps
-        Name to NIfTI volume, all of one shape; voxels that are not numbers lie outside.
+        Name to NIfTI volume, all of one space; voxels that are not numbers lie outside.
     output
         Image file.
     subject
@@ -37,47 +37,50 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
     -------
     The caption.
     """
-    volumes = {name: _upright(path) for name, path in maps.items()}
-    box = _bounding_box(np.any([np.isfinite(volume) for volume in volumes.values()], axis=0))
-    colours = matplotlib.colormaps["inferno"].with_extremes(bad=_OUTSIDE)
-    with figure_file(output, (1.2 * _SLICES + 0.8, len(volumes) + 0.4)) as figure:
-        grid = figure.subplots(len(volumes), _SLICES, squeeze=False)
-        edge = 0.4 / figure.get_figheight()
-        figure.subplots_adjust(left=0.02, right=0.95, bottom=edge / 4, top=1 - edge, wspace=0.05)
-        for row, (name, volume) in zip(grid, volumes.items(), strict=True):
-            part = volume[box]
-            best = max(np.nanpercentile(part, _BEST), np.finfo(np.float32).tiny)
-            heights = evenly(part.shape[2], _SLICES + 2)
-            heights = heights[1:-1] if len(heights) > 2 else heights  # the ends have few voxels
-            for panel in row:
-                panel.set_axis_off()
-            for panel, height in zip(row, heights, strict=False):
-                shown = panel.imshow(
-                    part[:, :, height].T, origin="lower", cmap=colours, vmin=0, vmax=best
-                )
-            row[0].set_title(name, fontsize=8, loc="left")
-            bar = figure.colorbar(shown, ax=list(row), fraction=0.02, pad=0.01, ticks=[0, best])
-            bar.ax.set_yticklabels(["0", f"{best:.2g}"], fontsize=7, color=GREY)
+    from nilearn import plotting  # only where maps are drawn: other figures do not wait for it
+
+    images = {name: nib.load(path) for name, path in maps.items()}
+    heights = _heights(images.values())
+    with figure_file(output, (1.2 * _SLICES + 0.8, 1.4 * len(images))) as figure:
+        figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.97, hspace=0.3)
+        panels = figure.subplots(len(images), squeeze=False).flat
+        for panel, (name, image) in zip(panels, images.items(), strict=True):
+            panel.set_title(name, fontsize=8, loc="left")
+            values = np.asarray(image.dataobj)
+            best = np.nanpercentile(values, _BEST)
+            plotting.plot_img(
+                nib.Nifti1Image(np.nan_to_num(values), image.affine),
+                axes=panel,
+                display_mode="z",
+                cut_coords=heights,
+                cmap="inferno",
+                threshold=_SMALLEST,
+                vmin=0,
+                vmax=max(best, 2 * _SMALLEST),
+                resampling_interpolation="nearest",
+                annotate=False,
+            )
+    places = ", ".join(f"{height:.0f}" for height in heights)
     return (
-        f"{subject}: maps of the voxels that were decoded, in slices from below to above, the back "
-        "of the brain at the bottom, its left side on the left. Importance: what a voxel adds to "
-        "the accuracy of the decoder of a feature space (the covariance of left-out predictions "
-        "with the features, whose sum over voxels is 1 for a perfect decoder). Encoding: the "
-        "leave-one-out correlation of a voxel's response with the response predicted from the "
-        "features. Noise ceiling: the largest correlation possible. The colours of a row end at "
-        "its 99th percentile; values below 0 are black."
+        f"{subject}: maps of the voxels that were decoded, in slices from below to above (at "
+        f"{places} mm of the volumes' space), the back of the brain at the bottom, its left side "
+        "on the left. Importance: what a voxel adds to the accuracy of the decoder of a feature "
+        "space (the covariance of left-out predictions with the features, whose sum over voxels is "
+        "1 for a perfect decoder). Encoding: the leave-one-out correlation of a voxel's response "
+        "with the response predicted from the features. Noise ceiling: the largest correlation "
+        "possible. The colours of a row end at its 99th percentile; voxels without a value above 0 "
+        "are white."
     )
 
 
-def _upright(path: str | Path) -> np.ndarray:
-    """A volume with axes that run to the right, to the front and upwards."""
-    return np.asarray(nib.as_closest_canonical(nib.load(path)).dataobj)
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds all of a mask."""
-    places = np.argwhere(mask)
-    return tuple(map(slice, places.min(axis=0), places.max(axis=0) + 1))
+def _heights(images: Iterable[nib.Nifti1Image]) -> list[float]:
+    """Heights of the slices, in mm, evenly spaced between the lowest voxel and the highest."""
+    found = [
+        apply_affine(image.affine, np.argwhere(np.isfinite(image.dataobj)))[:, 2]
+        for image in images
+    ]
+    lowest, highest = np.min(np.concatenate(found)), np.max(np.concatenate(found))
+    return np.linspace(lowest, highest, _SLICES + 2)[1:-1].tolist()  # the ends have few voxels
 
 
 def regions_figure(table: pd.DataFrame, output: str | Path) -> str:
