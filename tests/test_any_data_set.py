@@ -152,7 +152,7 @@ def test_laion_fmri_out_of_its_bucket_gives_the_same(simulated, tmp_path):
     s3 = {"bucket": BUCKET, "endpoint": server.url}
     overlay = {**SMALL, "dataset": {"kind": "laion-fmri"}}
     overlay["laion-fmri"] = section | {"source": "s3", "s3": s3, "sessions": 2}
-    overlay["brain"] = {"regions": [], "correlation": []}
+    overlay["brain"] = {"regions": [], "correlation": [], "pictures": []}
     run_jobs(project, *map(str, [*CONTRACT, *RESULT]), overlays=("config/demo.yaml", overlay))
     trials, *betas, train, test = CONTRACT
     assert_same(simulated, project, [trials, train, test])

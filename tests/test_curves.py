@@ -1,4 +1,4 @@
-"""Fewer sessions, another value of a setting, few dimensions, a surface: on a small experiment."""
+"""Fewer sessions, another value of a setting, a surface: on a small experiment."""
 
 import shutil
 from pathlib import Path
@@ -23,12 +23,11 @@ SETTINGS = {
     "dataset": {"tests": list(TESTS)},
     "evaluation": {"learning": ["vdvae"], "learning_sessions": [1, 2]},
     "ablations": {"systems": ["vdvae"], "rescale": ["loo", "none"]},
-    "brain": {"dimensions": [1], "surfaces": {"lh": "lh_{subject:02d}.mgz"}},
+    "brain": {"surfaces": {"lh": "lh_{subject:02d}.mgz"}},
 }
 TARGETS = (
     RESULTS / "tables/learning.tsv",
     RESULTS / "tables/ablation_rescale.tsv",
-    RESULTS / "subj01/dimensions.tsv",
     RESULTS / "subj01/maps/lh.noise-ceiling.func.gii",
     *(RESULTS / f"tables/test-{name}/metrics.tsv" for name in TESTS),
 )
@@ -76,12 +75,6 @@ def test_a_value_that_is_the_runs_own_changes_nothing_and_another_does(project):
     table = means(project, "ablation_rescale.tsv", "value")
     assert table["vdvae", "PixCorr"].index.tolist() == ["loo", "none"]
     assert not (project / RESULTS / "subj01-rescale~none/weights").exists()
-
-
-def test_dimensions_of_every_feature_space(project):
-    table = read_table(project / RESULTS / "subj01/dimensions.tsv")
-    assert set(table["feature"]) == {"vdvae", "sd-text"}
-    assert table[["correlation", "floor"]].notna().all(axis=None)
 
 
 def test_maps_are_on_the_surface(project):

@@ -61,6 +61,23 @@ def test_regions_tell_layout_from_meaning(demo):
         assert meaning[0]["ci_high"] < meaning[1]["ci_low"]
 
 
+def test_a_few_dimensions_of_every_feature_space_beat_their_floor(demo):
+    table = read_table(demo / "results/demo/subj01/dimensions.tsv").set_index("feature")
+    assert set(table.index) == {"vdvae", "sd-text", "vd-text", "vd-vision"}
+    for feature, own in table.groupby("feature"):
+        assert own["ci_low"].iloc[-1] > own["floor"].iloc[-1], feature
+
+
+def test_every_region_has_a_picture_of_its_own(demo):
+    folder = demo / "results/demo/subj01-regions"
+    with h5py.File(folder / "betas/test.h5") as file:
+        names = list(file.attrs["regions"])
+    with h5py.File(folder / "reconstructions/vdvae.h5") as file:
+        pictures = file["images"][()]
+    assert len(pictures) == len(names) > 10
+    assert len(np.unique(pictures.reshape(len(names), -1), axis=0)) == len(names)
+
+
 @pytest.mark.parametrize("system", ["vdvae", "sd-ddpm", "vd-ddim"])
 def test_reconstructions_keep_what_drove_the_brain(demo, system):
     table = read_table(demo / "results/demo/subj01/correlation.tsv")

@@ -39,7 +39,7 @@ SIMULATED = {
     "systems": ["vdvae"],
     "oracles": [],
     "evaluation": {"categories": None, "holdout": []},
-    "brain": {"maps": [], "regions": [], "correlation": []},
+    "brain": {"maps": [], "regions": [], "correlation": [], "pictures": []},
     "simulation": SIMULATION,
 }
 # What the README tells to run beside a cluster; after a kill the same, first with --unlock.

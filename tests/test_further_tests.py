@@ -23,7 +23,7 @@ SMALL = {
     "dataset": {"kind": "prepared", "tests": ["far"]},
     "latents": {"vdvae_layers": 4},
     "evaluation": {"bootstrap": 100},
-    "brain": {"maps": [], "regions": [], "correlation": []},
+    "brain": {"maps": [], "regions": [], "correlation": [], "pictures": []},
 }
 RESULTS = "results/demo"
 FIRST, FURTHER = f"{RESULTS}/tables/metrics.tsv", f"{RESULTS}/tables/test-far/metrics.tsv"

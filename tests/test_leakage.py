@@ -58,7 +58,7 @@ def test_no_reconstruction_from_files_of_a_user_descends_from_test_stimuli(proje
     section = OwnFiles(project / "own").with_further_test().write()
     overlay = {"subjects": [1], "dataset": {"kind": "prepared", "tests": ["far"]}}
     overlay["prepared"] = section
-    overlay["brain"] = {"regions": [], "correlation": []}
+    overlay["brain"] = {"regions": [], "correlation": [], "pictures": []}
     (project / "own.yaml").write_text(yaml.safe_dump(overlay))
     jobs = planned_jobs(project, ["config/demo.yaml", "own.yaml"])
     assert {"read_session", "read_test_pictures", "read_captions"} <= {job.rule for job in jobs}
@@ -138,13 +138,14 @@ def test_training_latents_come_from_training_ids_alone(project):
 
 
 def test_what_the_brain_tells_is_of_training_images(project):
-    overlay = {"pictures": [1], "systems": ["vdvae", "sd-ddim"], "best_of": ["sd-ddim"]}
-    settings = {"brain": overlay | {"encoding": "vdvae"}, "stage2": {"samples": 2}}
-    (project / "brain.yaml").write_text(yaml.safe_dump(settings))
-    jobs = planned_jobs(project, ["config/demo.yaml", "brain.yaml"])
-    rules = {"encoding", "maps", "patterns", "pictures", "regions"}
+    (project / "name.yaml").write_text("run: {name: demo}")
+    jobs = planned_jobs(project, ["config/demo.yaml", "config/brain-demo.yaml", "name.yaml"])
+    rules = {"dimensions", "encoding", "maps", "patterns", "pictures", "regions"}
     analyses = [job for job in jobs if job.rule in rules]
     assert {job.rule for job in analyses} == rules
+    made = [path for job in jobs for path in job.outputs if "/reconstructions/" in path]
+    for variant in ("-sessions1/", "-strength~0.25/", "-regions/", "sd-ddim-best.h5"):
+        assert any(variant in path for path in made), variant
     for job in analyses:
         made_of = {path for output in job.outputs for path in ancestors(jobs, output)}
         synthetic = "results/demo/subj01-regions/betas/test.h5"

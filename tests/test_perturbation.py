@@ -34,7 +34,14 @@ SMALL = {
     "responses": {"session_zscore": True, "min_ncsnr": 0.4},
     "latents": {"vdvae_layers": 4},
     "stage2": {"steps": 4},
-    "evaluation": {"holdout": ["vdvae"], "held_out": [0]},
+    "evaluation": {
+        "holdout": ["vdvae"],
+        "held_out": [0],
+        "learning": ["vdvae"],
+        "learning_sessions": [1],
+    },
+    "ablations": {"systems": ["vdvae"], "alpha": [500]},
+    "brain": {"dimensions": [1], "pictures": [1]},
 }
 SESSIONS = (1, 2)
 NSD = Path("resources/simulated/demo")
@@ -42,13 +49,21 @@ RESULTS = "results/demo"
 CAPTIONS = NSD / "captions.npy"
 
 SYSTEMS = [f"{RESULTS}/subj01/reconstructions/{system}.h5" for system in SMALL["systems"]]
-# All that is trained: every feature space, and without some clusters of captions.
+# All that is trained: every feature space, without some clusters of captions, on fewer sessions and
+# with another penalty; and what the analyses of the brain are made of. A ladder of oracles and the
+# best of several samples have nothing else that is trained.
 TRAINED = [
     *(f"{RESULTS}/subj01/weights/{name}.scores.tsv" for name in ("vdvae", "vd-text", "vd-vision")),
-    f"{RESULTS}/subj01-holdout/weights/vdvae.scores.tsv",
+    *(
+        f"{RESULTS}/subj01{variant}/weights/vdvae.scores.tsv"
+        for variant in ("-holdout", "-sessions1", "-alpha~500")
+    ),
     f"{RESULTS}/subj01/reconstructions/mean-image.h5",
     f"{RESULTS}/subj01/maps/importance-vdvae.nii.gz",
     f"{RESULTS}/subj01/regions.tsv",
+    f"{RESULTS}/subj01/dimensions.tsv",
+    f"{RESULTS}/subj01/encoding.h5",
+    f"{RESULTS}/subj01-regions/betas/test.h5",  # synthetic
 ]
 # What shows that test pictures and captions are others.
 SEEN = [f"{RESULTS}/stimuli/test.h5", f"{RESULTS}/oracle-latents/vd-text.h5"]
@@ -58,6 +73,7 @@ OF_TEST_DATA = {
     "stimuli/test.h5",
     "subj01/betas/test.h5",
     "subj01-holdout/betas/test.h5",
+    "subj01-sessions1/betas/test.h5",
     "oracle-latents/vd-text.h5",
     "subj01/reconstructions/nearest-training-image.h5",
 }
@@ -85,7 +101,7 @@ OWN = {
     "oracles": [],
     "responses": SMALL["responses"],
     "latents": {"vdvae_layers": 4},
-    "brain": {"regions": [], "correlation": []},
+    "brain": {"regions": [], "correlation": [], "pictures": []},
     "evaluation": {"categories": None},
 }
 OWN_TRAINED = [

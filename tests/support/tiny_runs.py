@@ -18,6 +18,7 @@ TINY = {
     "latents": {"vdvae_layers": 4},
     "stage2": {"steps": 4},
     "evaluation": {"bootstrap": 100},
-    "brain": {"correlation": []},  # needs the other backbone's encoder
+    # Correlation needs the other backbone's encoder; the other two are the demo's.
+    "brain": {"correlation": [], "dimensions": [], "pictures": []},
 }
 OVERLAYS = ("config/demo.yaml", TINY)

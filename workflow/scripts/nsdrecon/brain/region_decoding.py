@@ -38,9 +38,6 @@ logger = logging.getLogger(__name__)
 
 ALL, ALONE, WITHOUT = "all", "alone", "without"
 _SCORED = 1000  # images at most, evenly spaced: as many as a test set has
-_CHOOSING = (
-    1500  # images at most that penalties are chosen on: the best one does not grow with them
-)
 
 
 def read_regions(
