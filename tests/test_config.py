@@ -13,7 +13,7 @@ from nsdrecon.mistakes import plainly, readable
 from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.sources import DOWNLOADED, ModelFiles
 from settings_in_process import REGISTRY, SCHEMA, looked_at
-from workflow_runs import copy_project, snakemake
+from workflow_runs import copy_project, snakemake, started
 
 MINE = "mine.yaml"
 
@@ -142,10 +142,11 @@ def test_bad_settings_end_a_run_in_one_line(project):
 
 def test_a_person_who_stops_the_planning_sees_one_line(project):
     (project / "stopped.py").write_text("raise KeyboardInterrupt")
-    done = snakemake(project, "-n", overlays=({"extensions": ["stopped.py"]},))
-    assert done.returncode == -signal.SIGINT
-    assert done.stderr.splitlines()[-1] == "Interrupted."
-    assert "Traceback" not in done.stderr
+    with started(project, "-n", overlays=({"extensions": ["stopped.py"]},)) as process:
+        _, errors = process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert errors.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("section", ["regression", "simulation"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
+
+from forks import run_program
 
 
 class Job(NamedTuple):
@@ -27,13 +28,13 @@ class Job(NamedTuple):
 
 def planned_jobs(project: Path, configfiles: Iterable[str | Path] = ()) -> list[Job]:
     """All jobs of a project's default target, as if nothing had been computed."""
-    command = [
-        sys.executable,
+    done = run_program(
         "workflow/scripts/nsdrecon/graph/planned_jobs.py",
         "workflow/Snakefile",
         *map(str, configfiles),
-    ]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        folder=project,
+        variables=os.environ,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return [

@@ -7,25 +7,13 @@ all of a run's time. Nothing is removed: temporary files stay.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+from forks import forked
 from workflow_runs import write_overlays
-
-# Loaded once; each run is a fork of the process that has them. Nothing of the project is among
-# them, since every run has its own project's code.
-_LIBRARIES = [
-    "diffusers.pipelines.deprecated.versatile_diffusion.modeling_text_unet",
-    "nibabel",
-    "pandas",
-    "scipy.io",
-    "sklearn.cluster",
-    "snakemake.api",
-    "transformers.models.clip.modeling_clip",
-]
 
 
 def run_jobs(project: Path, *targets: str, overlays: tuple[dict | str, ...]) -> None:
@@ -34,13 +22,7 @@ def run_jobs(project: Path, *targets: str, overlays: tuple[dict | str, ...]) -> 
     As in Snakemake, jobs whose files are there and no older than what they are made from do not
     run.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_LIBRARIES)
-    paths = write_overlays(project, overlays)
-    process = context.Process(target=_run_jobs, args=(project, paths, targets))
-    process.start()
-    process.join()
-    if process.exitcode:
+    if forked(_run_jobs, project, write_overlays(project, overlays), targets):
         raise RuntimeError((project / "jobs.log").read_text()[-6000:])
 
 

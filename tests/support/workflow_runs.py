@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from forks import ROOT, run_program
+
 PARTS = ("config", "profiles", "slurm", "workflow")
 
 
@@ -35,9 +36,10 @@ def snakemake(
 
     An overlay is a path below the project or a dictionary, later ones over earlier ones.
     """
-    with started(project, *arguments, overlays=overlays) as process:
-        output, errors = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+    _python, _m, program, *words = snakemake_command(
+        project, "--cores", "2", *arguments, overlays=overlays
+    )
+    return run_program(program, *words, folder=project, variables=environment())
 
 
 def started_jobs(project: Path, *arguments: str, overlays: tuple[dict | str, ...]) -> Counter:
@@ -59,7 +61,7 @@ def started(
     overlays: tuple[dict | str, ...] = ("config/demo.yaml",),
     **variables: str,
 ) -> subprocess.Popen[str]:
-    """The same, in a process group of its own that is still running."""
+    """The same, as a program of its own that is still running."""
     return subprocess.Popen(
         snakemake_command(project, "--cores", "2", *arguments, overlays=overlays),
         cwd=project,
