@@ -42,6 +42,11 @@ def test_a_design_of_shared_images_alone(tmp_path):
     assert set(trial_table(read_design(path), "subj02", [1])["split"]) == {"test"}
 
 
+def test_a_design_of_one_trial(tmp_path):
+    path = write_design(tmp_path / "design.mat", **design_variables([3], [1], SUBJECT_IMAGES, 2))
+    assert trial_table(read_design(path), "subj01", [1])["nsd_id"].tolist() == [0]
+
+
 def test_trial_table_by_hand(tmp_path, variables):
     design = read_design(write_design(tmp_path / "design.mat", **variables))
     trials = trial_table(design, "subj02", [1, 2])
@@ -111,7 +116,7 @@ def changed(**changes):
         (changed(masterordering=np.array([[7, *ORDER[1:]]])), "numbers from 1 to 6"),
         (changed(masterordering=np.array([[0, *ORDER[1:]]])), "numbers from 1 to 6"),
         (changed(sharedix=np.array([[300, 501]])), "differ from 'sharedix'"),
-        (changed(sharedix=np.arange(1, 8)[None]), "7 shared images first"),
+        (changed(sharedix=np.arange(1, 8)[None]), "of shape .* 7 shared images first"),
         (changed(subjectim=SUBJECT_IMAGES - 1), "below 1|differ"),
         (
             changed(subjectim=np.array([[500, 300, 1, 2, 3, 3], SUBJECT_IMAGES[1]])),
@@ -197,7 +202,9 @@ def test_a_trial_whose_split_is_not_that_of_its_image_is_refused(tmp_path):
 @pytest.mark.parametrize("column", ["nsd_id", "shared", "session", "repeat"])
 def test_trials_against_the_design_are_refused(column):
     trials = trial_table(small_design(), "subj01", [2, 3])
-    require_design(trials.sample(frac=1, random_state=0), small_design(), "subj01")
+    require_design(
+        trials.sample(frac=1, random_state=0, ignore_index=True), small_design(), "subj01"
+    )
     changed = trials.copy()
     changed.loc[4, column] = {"nsd_id": 47, "shared": 1 - changed["shared"][4]}.get(column, 3)
     if column == "shared":  # marked for the other split altogether

@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation.pixel_scoring import pixel_scores
-from nsdrecon.evaluation.pixels import grey_ssim
+from nsdrecon.evaluation.pixels import grey_ssim, pixel_correlation
 from nsdrecon.evaluation.protocols import PROTOCOLS, protocol, resize_bilinear
 from nsdrecon.extensions import implementation
 from nsdrecon.metrics import configured_metrics
@@ -60,6 +60,12 @@ def test_pictures_of_other_sizes(name):
     scores = scored(name, truth, small)
     assert 0.7 < scores["PixCorr"] < 1
     assert scored(name, truth, truth) == pytest.approx({"PixCorr": 1, "SSIM": 1})
+
+
+def test_a_picture_that_is_not_finite_has_no_pixel_correlation():
+    wrong = np.full((4, 4, 3), np.nan)
+    with pytest.raises(InputError, match="picture: found values that are not finite"):
+        pixel_correlation(wrong, np.ones_like(wrong))
 
 
 @pytest.mark.parametrize("name", ["brain-diffuser", "mindeye"])

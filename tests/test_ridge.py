@@ -54,6 +54,11 @@ def test_alphas_chosen_per_target_are_those_of_scikit_learn(n_features):
     assert len(set(expected)) > 1
 
 
+def test_one_alpha_needs_no_error_of_a_grid():
+    features, targets = centred(*problem()[:2])
+    assert len(OneAlpha(gram_matrix([features]), 1.0).solve(targets).loo_squared_errors) == 0
+
+
 def test_leave_one_out_error_of_the_grid_is_the_same_for_one_alpha_and_per_target():
     x, y, _, _ = problem(n_train=20)
     features, targets = centred(x, y)
@@ -114,8 +119,9 @@ def weights(x, y, alpha):
 
 def test_alpha_0_needs_a_gram_matrix_that_is_not_singular():
     x, y, _, _ = problem(n_train=20, n_features=5)
-    with pytest.raises(InputError, match=r"alpha: found 0, .* singular"):
+    with pytest.raises(InputError, match=r"alpha: found 0, .* singular") as caught:
         weights(x, y, 0.0)
+    assert "float64" not in str(caught.value)
     x, y, _, _ = problem(n_train=20, n_features=30)
     # The weights of least norm among those that fit perfectly.
     expected = np.linalg.pinv(x - x.mean(axis=0)) @ (y - y.mean(axis=0))
@@ -129,6 +135,7 @@ def test_a_penalty_that_is_too_small_is_named_with_its_limit():
     assert "without a penalty" not in str(caught.value)
     limit = float(caught.value.expected.removeprefix("above "))
     assert 1e-14 < limit < 1e-9
+    assert np.isfinite(weights(x, y, 4 * limit)).all()
     expected = Ridge(1e-6).fit(x, y).coef_.T
     np.testing.assert_allclose(weights(x, y, 1e-6), expected, atol=1e-6)
 

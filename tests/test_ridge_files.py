@@ -5,16 +5,18 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge, RidgeCV
 
 from nsdrecon.checked_files import describe
 from nsdrecon.data.latent_files import read_latents, write_latents
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
-from nsdrecon.ridge.decoding import decode, predict
+from nsdrecon.ridge.decoding import decode, predict, rescaled
 from nsdrecon.ridge.fitting import fit_weights
-from nsdrecon.ridge.responses import prepare_gram
+from nsdrecon.ridge.responses import Responses, is_constant, prepare_gram
 from nsdrecon.ridge.scores import scores_table
+from nsdrecon.ridge.targets import TargetStatistics
 from nsdrecon.store import create_h5, read_array
 
 N_TRAIN, N_TEST, N_VOXELS = 40, 12, 60
@@ -265,6 +267,12 @@ def test_scores_by_token_and_by_given_parts(experiment):
         scores_table(weights, [25, 4])
 
 
+def test_scores_of_a_feature_without_tokens_have_one_part(experiment):
+    flat = experiment.folder / "flat.h5"
+    write_latents(flat, experiment.train_id, experiment.train_latents, "flat")
+    assert scores_table(experiment.fit(latents=flat))["part"].tolist() == ["all"]
+
+
 def test_a_gram_matrix_without_eigenvectors_serves_fixed_alphas(experiment):
     prepare_gram(experiment.path["train"], experiment.path["gram"], eigenvectors=False)
     experiment.fit()
@@ -426,6 +434,8 @@ def test_a_single_training_image_is_refused(experiment):
     write_betas(experiment.path["train"], experiment.train_id[:1], experiment.train_betas[:1])
     with pytest.raises(InputError, match="found 1 training images; expected at least two"):
         prepare_gram(experiment.path["train"], experiment.path["gram"])
+    write_betas(experiment.path["train"], experiment.train_id[:2], experiment.train_betas[:2])
+    prepare_gram(experiment.path["train"], experiment.path["gram"])
 
 
 def test_responses_without_variation_are_refused(experiment):
@@ -439,6 +449,9 @@ def test_a_single_test_image_cannot_be_rescaled_by_itself(experiment):
     write_betas(experiment.path["test"], experiment.test_id[:1], experiment.test_betas[:1])
     with pytest.raises(InputError, match="found 1 test images; expected at least two"):
         experiment.predicted(weights, rescale="test")
+    with pytest.raises(InputError, match="found 1 test images; expected at least two"):
+        decode(weights, experiment.test_betas[:1], rescale="test")
+    assert decode(weights, experiment.test_betas[:2], rescale="test").shape == (2, np.prod(SHAPE))
 
 
 @pytest.mark.parametrize(
@@ -461,8 +474,59 @@ def test_a_rescaling_that_does_not_exist_is_refused(experiment):
 
 
 def test_a_grid_that_ends_too_early_is_warned_of(experiment, caplog):
-    experiment.fit(alpha="loo", alpha_grid=(1e-3, 1e-2))
-    assert "100 % of the targets take the first or the last alpha of the grid" in caplog.text
+    with h5py.File(experiment.fit(alpha="loo", alpha_grid=(1e-3, 1e-2, 1e-1))) as file:
+        assert file["alpha_grid"][()].tolist() == [1e-3, 1e-2, 1e-1]
+    text = "100 % of the targets take the first or the last alpha of the grid (0.001, 0.1)"
+    assert text in caplog.text
+    caplog.clear()
+    experiment.fit(alpha="loo", alpha_grid=(1e-3,))
+    assert "of the grid" not in caplog.text
+
+
+def test_constant_targets_are_counted_whatever_the_unit(experiment, caplog):
+    caplog.set_level("INFO")
+    small = experiment.folder / "small.h5"
+    experiment.write_latents(small, experiment.train_id, experiment.train_latents / 100)
+    experiment.fit(latents=small)
+    assert "30 targets, of which 10 constant" in caplog.text
+
+
+def test_targets_or_predictions_without_spread_are_their_mean():
+    """A target of small spread, one whose predictions have none, and a constant one."""
+    std, loo_std = np.array([0.5, 2, 0]), np.array([0.25, 0, 0.5])
+    mean, zero = np.array([1.0, 5, 7]), np.zeros(3)
+    statistics = TargetStatistics(zero, mean, std, mean, loo_std, zero, zero)
+    predictions = torch.tensor([[0.0, 3.0, 3.0], [1.0, 3.0, 3.0]])
+    with np.errstate(all="raise"):
+        found = {name: rescaled(predictions, statistics, name) for name in ("loo", "test", "none")}
+    np.testing.assert_allclose(found["loo"], [[1, 5, 7], [3, 5, 7]])
+    np.testing.assert_allclose(found["test"], [[0.5, 5, 7], [1.5, 5, 7]])
+    np.testing.assert_allclose(found["none"], [[1, 8, 7], [2, 8, 7]])
+
+
+def test_rounding_of_a_constant_grows_with_its_mean():
+    std, mean = np.array([1e-4, 1e-4, 0]), np.array([1000, 1, 0])
+    assert is_constant(std, mean).tolist() == [True, False, True]
+
+
+def test_files_whose_parts_do_not_fit_each_other_are_refused(experiment):
+    write_betas(experiment.path["test"], experiment.test_id[1:], experiment.test_betas)
+    with pytest.raises(InputError, match=r"betas of shape \(12, 60\); expected \(11, 60\)"):
+        Responses.of(experiment.path["test"])
+    gram = experiment.path["gram"]
+    with h5py.File(gram, "r+") as file:
+        smaller = file["gram"][1:, 1:]
+        del file["gram"]
+        file["gram"] = smaller
+        describe(file, gram)
+    with pytest.raises(InputError, match=r"gram of shape \(39, 39\); expected \(40, 40\)"):
+        experiment.fit()
+
+
+def test_training_responses_of_other_voxels_than_the_gram_matrix_are_refused(experiment):
+    write_betas(experiment.path["train"], experiment.train_id, experiment.train_betas, shift=1)
+    with pytest.raises(InputError, match="voxels that differ in number or place"):
+        experiment.fit()
 
 
 def test_a_copied_weights_file_is_enough_to_decode(experiment, tmp_path_factory):

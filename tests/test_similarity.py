@@ -230,6 +230,22 @@ def test_candidates_out_of_range(n_way):
         n_way_accuracy(np.ones(10), 10, n_way)
 
 
+def test_distance_needs_one_reconstruction_an_image():
+    truth, made = random_features(n_images=4)
+    with pytest.raises(InputError, match="4 ground truths and 3 reconstructions"):
+        correlation_distance(correlation_matrix(truth, made[:3]))
+
+
+def test_within_a_category_each_reconstruction_is_compared_with_its_ground_truths():
+    category = np.arange(40) % 2
+    correlation = correlation_matrix(*random_features())
+    found = identification_within_category(correlation, category)
+    for one in (0, 1):
+        rows = category == one
+        alone = two_way_identification(correlation[np.ix_(rows, rows)])
+        np.testing.assert_allclose(found[rows], alone)
+
+
 def test_categories_of_another_length():
     with pytest.raises(InputError, match="categories"):
         identification_within_category(
