@@ -245,10 +245,19 @@ def test_disks(tmp_path, monkeypatch, free, result):
         Planned("subj01", "results/voxels.h5", 40_000_000_000, 1_000_000_000),
     ]
     raw = {"results/voxels.h5": "resources/nsd/session.nii.gz"}
-    (row,) = amounts.disks(["results", "resources"], planned, raw, 0)
+    (row,) = amounts.disks(["results", "resources"], planned, raw, [], 0)
     assert row.result is result
-    assert "downloads that stay take 7.0, raw volumes on their way 40.0 more" in row.found
+    assert "downloads that stay take 7.0, files on their way 40.0 more" in row.found
     assert bool(row.remedy) == (result is not OK)
+
+
+def test_images_by_ranges_are_there_twice_for_a_moment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(100e9, 0, 7e9))
+    planned = [Planned("subj01", "train.h5", 5_000_000_000, 5_000_000_000)]
+    (row,) = amounts.disks(["results"], planned, {}, {"train.h5": ("subj01", [1])}, 0)
+    assert row.result is WARN
+    assert "downloads that stay take 5.0, files on their way 5.0 more" in row.found
 
 
 def test_disk_with_unknown_sizes_says_so(tmp_path, monkeypatch):

@@ -273,6 +273,13 @@ def test_scores_of_a_feature_without_tokens_have_one_part(experiment):
     assert scores_table(experiment.fit(latents=flat))["part"].tolist() == ["all"]
 
 
+def test_scores_and_constants_do_not_depend_on_the_unit(experiment):
+    small = experiment.folder / "small.h5"
+    experiment.write_latents(small, experiment.train_id, experiment.train_latents / 100)
+    tables = [scores_table(experiment.fit(latents=path)) for path in ("latents", small)]
+    assert tables[0]["n_constant"].tolist() == tables[1]["n_constant"].tolist()
+
+
 def test_a_gram_matrix_without_eigenvectors_serves_fixed_alphas(experiment):
     prepare_gram(experiment.path["train"], experiment.path["gram"], eigenvectors=False)
     experiment.fit()

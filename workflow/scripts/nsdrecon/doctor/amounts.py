@@ -134,7 +134,11 @@ def amounts(
 
 
 def disks(
-    folders: Iterable[str], planned: Iterable[Planned], raw: Mapping[str, str], n_unknown: int
+    folders: Iterable[str],
+    planned: Iterable[Planned],
+    raw: Mapping[str, str],
+    copied: Collection[str],
+    n_unknown: int,
 ) -> Iterator[Finding]:
     """Whether the disks have room for what is fetched.
 
@@ -146,6 +150,9 @@ def disks(
         What is still to be fetched.
     raw
         For each file that is cut out of a volume, the volume, which is removed after that.
+    copied
+        Files that are there twice for a moment: images by ranges are copied to a file with
+        checksums once they are all there.
     n_unknown
         How many files there are besides, of unknown size.
     """
@@ -158,6 +165,8 @@ def disks(
         stay[_device(item.file)] += item.stored
         if item.file in raw:
             pass_through[_device(raw[item.file])] += item.travels
+        if item.file in copied:
+            pass_through[_device(item.file)] += item.stored
     for device, on_it in names.items():
         check, free = f"disk of {', '.join(on_it)}", shutil.disk_usage(_existing(on_it[0])).free
         yield _room(check, free, stay[device], pass_through[device], n_unknown)
@@ -166,7 +175,7 @@ def disks(
 def _room(check: str, free: int, stay: int, pass_through: int, n_unknown: int) -> Finding:
     found = f"{free / 1e9:.1f} GB free; downloads that stay take {stay / 1e9:.1f}"
     if pass_through:
-        found += f", raw volumes on their way {pass_through / 1e9:.1f} more at most"
+        found += f", files on their way {pass_through / 1e9:.1f} more at most"
     found += "; what is computed comes on top"
     if n_unknown:
         found += f", and so do {n_unknown} files of unknown size"
@@ -174,7 +183,7 @@ def _room(check: str, free: int, stay: int, pass_through: int, n_unknown: int) -
         remedy = "Free the space, or put the folder on a larger disk (a symbolic link is enough)."
         return Finding(check, Result.FAIL, found, remedy)
     if free < stay + pass_through:
-        remedy = "Volumes are removed once their voxels are cut out: fetch fewer at a time "
+        remedy = "Raw volumes and first copies are removed after their use: fetch fewer at a time "
         return Finding(check, Result.WARN, found, remedy + "(resources: download in the profile).")
     return Finding(check, Result.WARN if n_unknown else Result.OK, found)
 

@@ -85,7 +85,7 @@ def room(
     folders = ["results", "resources"]
     if needs.files and not Path(needs.root).is_relative_to("resources"):
         folders.append(needs.root)
-    yield from amounts.disks(folders, planned, raw, n_unknown)
+    yield from amounts.disks(folders, planned, raw, needs.images, n_unknown)
 
 
 def slurm(
