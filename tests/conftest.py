@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,28 @@ def vd_folder(tmp_path_factory) -> Path:
     from diffusion_models import write_versatile_diffusion
 
     return write_versatile_diffusion(tmp_path_factory.mktemp("models") / "vd")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, one_session: Callable) -> None:
+    """Short pauses between attempts, and boto3's description of S3 read once."""
+    from nsdrecon.transfer import s3, sources
+
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(s3.boto3, "Session", one_session)
+
+
+@pytest.fixture(scope="session")
+def one_session() -> Callable:
+    import boto3
+
+    return cache(boto3.Session)
+
+
+@pytest.fixture
+def proxy(server) -> Iterator:
+    """A bad network before the server of a file of tests."""
+    from s3_server import FaultProxy
+
+    with FaultProxy(server.port) as proxy:
+        yield proxy

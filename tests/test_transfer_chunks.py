@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-import boto3
 import h5py
 import numpy as np
 import pytest
@@ -19,15 +17,15 @@ from memory_bucket import in_memory
 from nsdrecon.data.remote_sessions import read_remote_session
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import s3, sources
 from nsdrecon.transfer.chunks import coalesced, read_voxels
 from nsdrecon.transfer.s3 import Bucket
 from nsdrecon.transfer.sources import NoRanges
 from s3_server import BUCKET, FaultProxy, S3Server, make_certificate, shared_server
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 KEY = "nsddata_betas/session.hdf5"
 N_TRIALS, SHAPE = 60, (16, 18, 16)
-one_session = cache(boto3.Session)
 
 
 def random_betas(shape: tuple[int, ...], n_trials: int, seed: int = 0) -> np.ndarray:
@@ -56,23 +54,11 @@ def session(folder: Path, betas: np.ndarray = BETAS, **options) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(s3.boto3, "Session", one_session)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> S3Server:
     server = shared_server()
     server.put(KEY, session(tmp_path_factory.mktemp("session")), part_size=1 << 17)
     return server
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

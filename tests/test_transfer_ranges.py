@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-import boto3
 import h5py
 import numpy as np
 import pytest
@@ -18,18 +16,19 @@ from hypothesis import strategies as st
 
 from nsdrecon import store
 from nsdrecon.errors import InputError
-from nsdrecon.transfer import checksums, ranges, s3, sources
+from nsdrecon.transfer import checksums, ranges
 from nsdrecon.transfer.ranges import Layout, RemoteFile, download_stimuli_by_ranges, image_parts
 from nsdrecon.transfer.s3 import Bucket
 from nsdrecon.transfer.sources import TransferError
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 KEY = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 SHAPE = (90, 60, 50, 3)
 IMAGE = math.prod(SHAPE[1:])
 IMAGES = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
 SEEN = np.random.default_rng(1).permutation(SHAPE[0])[:12]
-one_session = cache(boto3.Session)
 
 
 def brick(folder: Path, images: np.ndarray = IMAGES, userblock: int = 512, **options) -> bytes:
@@ -41,23 +40,11 @@ def brick(folder: Path, images: np.ndarray = IMAGES, userblock: int = 512, **opt
     return path.read_bytes()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(s3.boto3, "Session", one_session)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> S3Server:
     server = shared_server()
     server.put(KEY, brick(tmp_path_factory.mktemp("brick")), part_size=1 << 17)
     return server
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(server.port) as proxy:
-        yield proxy
 
 
 def bucket(url: str, **settings: object) -> Bucket:

@@ -11,12 +11,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pytest
 
@@ -28,10 +25,11 @@ from nsdrecon.transfer.s3 import Bucket, download_s3
 from nsdrecon.transfer.sources import TransferError
 from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 KEY = "nsddata/ppdata/subj01/roi.bin"
 PART = 1 << 17
 SIZE = 12 * PART + 1234
-one_session = cache(boto3.Session)
 SCRIPTS = Path(s3.__file__).parents[2]
 
 
@@ -45,19 +43,6 @@ def content(server: S3Server) -> bytes:
     data = np.random.default_rng(0).bytes(SIZE)
     server.put(KEY, data, part_size=PART)
     return data
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short pauses between attempts, and boto3's description of S3 read once."""
-    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(s3.boto3, "Session", one_session)
 
 
 def bucket(url: str, **settings: object) -> Bucket:
