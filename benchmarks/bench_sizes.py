@@ -389,7 +389,9 @@ def tables(folder: Path, config: dict) -> Iterator[Job]:
     outputs = {name: f"{folder}/{file}" for name, file in outputs.items()}
     inputs = {"scores": [write_scores(*variant, metrics) for _, *variant in variants]}
     values = [value for value, *_ in variants]
-    yield Job("repeats", inputs, outputs, {"cfg": cfg, "values": values, **titles}, {})
+    varied = {"by": "n_repeats", "xlabel": "repeats averaged", "against": "repeats averaged"}
+    params = {"cfg": cfg, "values": values, "varied": varied, "setting": None, **titles}
+    yield Job("curve", inputs, outputs, params, {})
     full = [f"{folder}/{s}/{name}.tsv" for s in SUBJECTS for name in evaluation["holdout"]]
     inputs = {"full": full, "held_out": full, "categories": [write_categories(folder)] * len(full)}
     yield Job("holdout", inputs, [f"{folder}/holdout.tsv"], {"cfg": cfg}, {})

@@ -253,33 +253,32 @@ def scored(wildcards):
     return [system] if system else [*SCORED, *ORACLES, *FLOORS]
 
 
-def curve(variants, systems):
-    """Scores of some variants, and those of their floors: the value that varies, and the file."""
+def varied_systems(curve):
+    """The systems that a curve has the scores of."""
+    return RUN.ablated if curve.startswith("ablation_") else getattr(RUN, curve)
+
+
+def curve(name):
+    """What a curve is drawn from: of each table of scores the value that varies, and the file."""
     return [
-        (value, f"<results>/{subject}{variant}/evaluation/{name}.tsv")
+        (value, f"<results>/{subject}{variant}/evaluation/{scored}.tsv")
         for subject in SUBJECTS
-        for value, variant in variants(subject)
-        for system in systems
-        for name in (system, f"shuffled-{system}")
+        for value, variant in varied(name, subject)
+        for system in varied_systems(name)
+        for scored in (system, f"shuffled-{system}")
     ]
 
 
-def fewer_sessions(subject):
-    """Numbers of sessions of a subject that decoders are trained on, and their variants."""
-    total = len(SESSIONS[subject])
-    fewer = [n for n in sorted(config["evaluation"]["learning_sessions"]) if n < total]
-    return [*((n, f"-sessions{n}") for n in fewer), (total, "")]
-
-
-def tried(ablation):
-    """The values of a setting that are tried, and their variants, whoever the subject is."""
-    found = [(value, variant) for variant, (name, value) in ABLATED.items() if name == ablation]
-    return lambda subject: found
-
-
-def repeated(subject):
-    """Numbers of repeats that are averaged, and their variants, whoever the subject is."""
-    return [(n, f"-repeats{n}") for n in range(1, DATA.max_repeats + 1)]
+def varied(curve, subject):
+    """The values of what varies, and the variants of a subject that have them."""
+    if curve == "repeats":
+        return [(n, f"-repeats{n}") for n in range(1, DATA.max_repeats + 1)]
+    if curve == "learning":
+        total = len(SESSIONS[subject])
+        fewer = [n for n in sorted(config["evaluation"]["learning_sessions"]) if n < total]
+        return [*((n, f"-sessions{n}") for n in fewer), (total, "")]
+    tried = curve.removeprefix("ablation_")
+    return [(value, variant) for variant, (name, value) in ABLATED.items() if name == tried]
 
 
 # Settings that contradict each other stop the run here, not hours later in the job that needs them.

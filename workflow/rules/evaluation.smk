@@ -9,12 +9,25 @@ TABLES += ["published.tsv"]
 TABLES += ["samples.tsv"] if RUN.several else []
 TABLES += ["holdout.tsv"] if RUN.holdout else []
 TABLES += [f"test-{name}/metrics.tsv" for name in RUN.tests]
-# Each a table and a figure.
+# Each a table and a figure: the column of what varies, its name, and the same in a sentence.
+VARIED = {
+    "repeats": {
+        "by": "n_repeats",
+        "xlabel": "repeats averaged",
+        "against": "the number of repeats averaged, of the test images that have all repeats",
+    },
+    "learning": {
+        "by": "n_sessions",
+        "xlabel": "sessions trained on",
+        "against": "the number of sessions that decoders were trained on; test responses are the same",
+    },
+}
+for name, path in ABLATIONS.items():
+    against = f"the value of {path}, everything else alike"
+    VARIED[f"ablation_{name}"] = {"by": "value", "xlabel": path, "against": against}
 CURVES = [name for name in ("repeats", "learning") if getattr(RUN, name)]
 CURVES += [f"ablation_{name}" for name in RUN.ablations]
 TABLES += [f"{curve}.tsv" for curve in CURVES]
-REPEATS = curve(repeated, RUN.repeats)
-LEARNING = curve(fewer_sessions, RUN.learning)
 
 
 rule floors:
@@ -252,35 +265,6 @@ rule repeats_betas:
         "../scripts/repeats_betas.py"
 
 
-rule repeats:
-    """Scores against the number of repeats averaged."""
-    input:
-        scores=[path for _, path in REPEATS],
-    output:
-        table=shown("<results>/tables/repeats.tsv", "repeats", "Tables", table="repeats"),
-        figure=shown("<results>/figures/repeats.png", "repeats_figure", "Scores", figure="repeats"),
-        pdf="<results>/figures/repeats.pdf",
-        caption="<results>/figures/captions/repeats.txt",
-    log:
-        "<logs>/repeats.log",
-    benchmark:
-        "<benchmarks>/repeats.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    resources:
-        mem_mb=scaled(1000),
-        runtime=scaled(15),
-    params:
-        code=code("repeats"),
-        cfg=settings("evaluation.bootstrap", "seed"),
-        inputs=[SUBJECTS, RUN.repeats],
-        metrics=METRICS,
-        systems=RUN.titles,
-        values=[value for value, _ in REPEATS],
-    script:
-        "../scripts/repeats.py"
-
-
 rule learning_training:
     """Training responses of the first sessions alone, with their latents; test responses of all."""
     input:
@@ -327,71 +311,37 @@ rule learning_training:
         "../scripts/learning_training.py"
 
 
-rule learning:
-    """Scores against the number of sessions that decoders were trained on."""
+rule curve:
+    """Scores against something that varies: repeats averaged, sessions trained on, a setting."""
     input:
-        scores=[path for _, path in LEARNING],
+        scores=lambda wildcards: [path for _, path in curve(wildcards.curve)],
     output:
-        table=shown("<results>/tables/learning.tsv", "learning", "Tables", table="learning"),
-        figure=shown("<results>/figures/learning.png", "learning", "Scores", figure="sessions"),
-        pdf="<results>/figures/learning.pdf",
-        caption="<results>/figures/captions/learning.txt",
+        table=shown("<results>/tables/{curve}.tsv", "curve", "Tables", table="{curve}"),
+        figure=shown("<results>/figures/{curve}.png", "curve", "Scores", figure="{curve}"),
+        pdf="<results>/figures/{curve}.pdf",
+        caption="<results>/figures/captions/{curve}.txt",
     log:
-        "<logs>/learning.log",
+        "<logs>/curve/{curve}.log",
     benchmark:
-        "<benchmarks>/learning.tsv"
-    conda:
-        "../envs/nsdrecon.yaml"
-    resources:
-        mem_mb=scaled(1000),
-        runtime=scaled(15),
-    params:
-        code=code("learning"),
-        cfg=settings("evaluation.bootstrap", "seed"),
-        inputs=[SUBJECTS, RUN.learning],
-        metrics=METRICS,
-        systems=RUN.titles,
-        values=[value for value, _ in LEARNING],
-    script:
-        "../scripts/learning.py"
-
-
-rule ablation:
-    """Scores against the value of one setting, everything else alike."""
-    input:
-        scores=lambda wildcards: [path for _, path in curve(tried(wildcards.ablation), RUN.ablated)],
-    output:
-        table=shown(
-            "<results>/tables/ablation_{ablation}.tsv", "ablation", "Tables", table="{ablation}"
-        ),
-        figure=shown(
-            "<results>/figures/ablation_{ablation}.png", "ablation", "Scores", figure="{ablation}"
-        ),
-        pdf="<results>/figures/ablation_{ablation}.pdf",
-        caption="<results>/figures/captions/ablation_{ablation}.txt",
-    log:
-        "<logs>/ablation/{ablation}.log",
-    benchmark:
-        "<benchmarks>/ablation/{ablation}.tsv"
+        "<benchmarks>/curve/{curve}.tsv"
     wildcard_constraints:
-        ablation="|".join(ABLATIONS),
+        curve="|".join(VARIED),
     conda:
         "../envs/nsdrecon.yaml"
     resources:
         mem_mb=scaled(1000),
         runtime=scaled(15),
     params:
-        code=code("ablation"),
+        code=code("curve"),
         cfg=settings("evaluation.bootstrap", "seed"),
-        inputs=[SUBJECTS, RUN.ablated],
+        inputs=lambda wildcards: [SUBJECTS, varied_systems(wildcards.curve)],
         metrics=METRICS,
-        setting=lambda wildcards: ABLATIONS[wildcards.ablation],
+        setting=lambda wildcards: ABLATIONS.get(wildcards.curve.removeprefix("ablation_")),
         systems=RUN.titles,
-        values=lambda wildcards: [
-            value for value, _ in curve(tried(wildcards.ablation), RUN.ablated)
-        ],
+        values=lambda wildcards: [value for value, _ in curve(wildcards.curve)],
+        varied=lambda wildcards: VARIED[wildcards.curve],
     script:
-        "../scripts/ablation.py"
+        "../scripts/curve.py"
 
 
 rule holdout_training:

@@ -1,4 +1,4 @@
-"""Scores against the number of repeats averaged: a table and a figure."""
+"""Scores against something that varies: a table and a figure."""
 
 from nsdrecon.evaluation.statistics import curve_table
 from nsdrecon.job import job
@@ -6,11 +6,11 @@ from nsdrecon.pages.figures.drawing import write_caption
 from nsdrecon.pages.figures.scores import curves_figure
 from nsdrecon.store import read_table, write_table
 
-with job(snakemake) as log:
+with job(snakemake, free=snakemake.params.setting) as log:
     cfg, params, files = snakemake.params.cfg, snakemake.params, snakemake.input.scores
     table = curve_table(
         [(value, read_table(path)) for value, path in zip(params.values, files, strict=True)],
-        "n_repeats",
+        params.varied["by"],
         resamples=cfg["evaluation.bootstrap"],
         seed=cfg["seed"],
     )
@@ -18,11 +18,9 @@ with job(snakemake) as log:
     caption = curves_figure(
         table,
         snakemake.output.figure,
-        by="n_repeats",
-        xlabel="repeats averaged",
         metrics=[row["name"] for row in params.metrics],
         labels=params.systems,
-        against="the number of repeats averaged, of the test images that have all repeats",
+        **params.varied,
     )
     write_caption(snakemake.output.caption, caption)
     log.info("%d rows of %d tables", len(table), len(files))
