@@ -19,20 +19,12 @@ rule maps:
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
         weights=expand("<results>/{{subject}}/weights/{feature}.h5", feature=FEATURES),
     output:
+        **drawn("maps_{subject}", "maps", "Brain", figure="maps of voxels", subject="{subject}"),
         ceiling="<results>/{subject}/maps/noise-ceiling.nii.gz",
         importance=expand(
             "<results>/{{subject}}/maps/importance-{feature}.nii.gz", feature=FEATURES
         ),
         encoding=expand("<results>/{{subject}}/maps/encoding-{feature}.nii.gz", feature=FEATURES),
-        figure=shown(
-            "<results>/figures/maps_{subject}.png",
-            "maps",
-            "Brain",
-            figure="maps of voxels",
-            subject="{subject}",
-        ),
-        pdf="<results>/figures/maps_{subject}.pdf",
-        caption="<results>/figures/captions/maps_{subject}.txt",
     log:
         "<logs>/maps/{subject}.log",
     benchmark:
@@ -85,16 +77,8 @@ rule regions:
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
         volumes=lambda wildcards: list(DATA.region_volumes(wildcards.subject).values()),
     output:
+        **drawn("regions_{subject}", "regions", "Brain", figure="regions", subject="{subject}"),
         table="<results>/{subject}/regions.tsv",
-        figure=shown(
-            "<results>/figures/regions_{subject}.png",
-            "regions",
-            "Brain",
-            figure="regions",
-            subject="{subject}",
-        ),
-        pdf="<results>/figures/regions_{subject}.pdf",
-        caption="<results>/figures/captions/regions_{subject}.txt",
     log:
         "<logs>/regions/{subject}.log",
     benchmark:
@@ -125,16 +109,10 @@ rule dimensions:
         gram="<results>/{subject}/weights/gram.h5",
         latents=expand("<results>/{{subject}}/latents/{feature}/train.h5", feature=FEATURES),
     output:
-        table="<results>/{subject}/dimensions.tsv",
-        figure=shown(
-            "<results>/figures/dimensions_{subject}.png",
-            "dimensions",
-            "Brain",
-            figure="dimensions",
-            subject="{subject}",
+        **drawn(
+            "dimensions_{subject}", "dimensions", "Brain", figure="dimensions", subject="{subject}"
         ),
-        pdf="<results>/figures/dimensions_{subject}.pdf",
-        caption="<results>/figures/captions/dimensions_{subject}.txt",
+        table="<results>/{subject}/dimensions.tsv",
     log:
         "<logs>/dimensions/{subject}.log",
     benchmark:
@@ -200,17 +178,15 @@ rule correlation:
         model=lambda wildcards: MODELS.files(ENCODER_MODEL),
         checked=f"<results>/data/models/{ENCODER_MODEL}.tsv",
     output:
-        table="<results>/{subject}/correlation.tsv",
-        accuracy="<results>/{subject}/encoding.tsv",
-        figure=shown(
-            "<results>/figures/correlation_{subject}.png",
+        **drawn(
+            "correlation_{subject}",
             "correlation",
             "Brain",
             figure="brain correlation",
             subject="{subject}",
         ),
-        pdf="<results>/figures/correlation_{subject}.pdf",
-        caption="<results>/figures/captions/correlation_{subject}.txt",
+        table="<results>/{subject}/correlation.tsv",
+        accuracy="<results>/{subject}/encoding.tsv",
     log:
         "<logs>/correlation/{subject}.log",
     benchmark:
@@ -318,15 +294,13 @@ rule pictures:
             "<results>/{{subject}}-regions/reconstructions/{system}.h5", system=RUN.pictured
         ),
     output:
-        figure=shown(
-            "<results>/figures/pictures_{subject}.png",
+        **drawn(
+            "pictures_{subject}",
             "pictures",
             "Brain",
             figure="pictures of regions",
             subject="{subject}",
         ),
-        pdf="<results>/figures/pictures_{subject}.pdf",
-        caption="<results>/figures/captions/pictures_{subject}.txt",
     log:
         "<logs>/pictures/{subject}.log",
     localrule: True

@@ -127,6 +127,15 @@ def shown(path, caption, category, **labels):
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
+def drawn(name, caption, category, **labels):
+    """The outputs of a figure: the picture that is shown, the same as PDF, and its caption."""
+    return {
+        "figure": shown(f"<results>/figures/{name}.png", caption, category, **labels),
+        "pdf": f"<results>/figures/{name}.pdf",
+        "caption": f"<results>/figures/captions/{name}.txt",
+    }
+
+
 def sessions(wildcards):
     """The configured sessions of a subject, as two-digit strings."""
     return [f"{session:02d}" for session in SESSIONS[wildcards.subject]]

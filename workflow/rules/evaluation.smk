@@ -316,10 +316,8 @@ rule curve:
     input:
         scores=lambda wildcards: [path for _, path in curve(wildcards.curve)],
     output:
+        **drawn("{curve}", "curve", "Scores", figure="{curve}"),
         table=shown("<results>/tables/{curve}.tsv", "curve", "Tables", table="{curve}"),
-        figure=shown("<results>/figures/{curve}.png", "curve", "Scores", figure="{curve}"),
-        pdf="<results>/figures/{curve}.pdf",
-        caption="<results>/figures/captions/{curve}.txt",
     log:
         "<logs>/curve/{curve}.log",
     benchmark:

@@ -15,15 +15,13 @@ rule reconstructions_figure:
         stimuli="<results>/stimuli/test.h5",
         systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SCORED),
     output:
-        figure=shown(
-            "<results>/figures/reconstructions_{subject}.png",
+        **drawn(
+            "reconstructions_{subject}",
             "reconstructions",
             "Pictures",
             figure="evenly spaced",
             subject="{subject}",
         ),
-        pdf="<results>/figures/reconstructions_{subject}.pdf",
-        caption="<results>/figures/captions/reconstructions_{subject}.txt",
     log:
         "<logs>/reconstructions_figure/{subject}.log",
     localrule: True
@@ -43,15 +41,13 @@ rule extremes_figure:
         systems=expand("<results>/{{subject}}/reconstructions/{system}.h5", system=SCORED),
         scores=expand("<results>/{{subject}}/evaluation/{system}.tsv", system=SCORED),
     output:
-        figure=shown(
-            "<results>/figures/extremes_{subject}.png",
+        **drawn(
+            "extremes_{subject}",
             "extremes",
             "Pictures",
             figure="best, median, worst",
             subject="{subject}",
         ),
-        pdf="<results>/figures/extremes_{subject}.pdf",
-        caption="<results>/figures/captions/extremes_{subject}.txt",
     log:
         "<logs>/extremes_figure/{subject}.log",
     localrule: True
@@ -72,15 +68,13 @@ rule samples_figure:
         reconstructions="<results>/{subject}/reconstructions/{system}.h5",
         samples="<results>/{subject}/samples/{system}.h5",
     output:
-        figure=shown(
-            "<results>/figures/samples_{subject}_{system}.png",
+        **drawn(
+            "samples_{subject}_{system}",
             "samples_figure",
             "Pictures",
             figure="samples of {system}",
             subject="{subject}",
         ),
-        pdf="<results>/figures/samples_{subject}_{system}.pdf",
-        caption="<results>/figures/captions/samples_{subject}_{system}.txt",
     log:
         "<logs>/samples_figure/{subject}_{system}.log",
     localrule: True
@@ -98,15 +92,13 @@ rule regression_figure:
     input:
         expand("<results>/{{subject}}/weights/{feature}.scores.tsv", feature=FEATURES),
     output:
-        figure=shown(
-            "<results>/figures/regression_{subject}.png",
+        **drawn(
+            "regression_{subject}",
             "regression",
             "Data and regression",
             figure="regression",
             subject="{subject}",
         ),
-        pdf="<results>/figures/regression_{subject}.pdf",
-        caption="<results>/figures/captions/regression_{subject}.txt",
     log:
         "<logs>/regression_figure/{subject}.log",
     localrule: True
@@ -125,15 +117,13 @@ rule noise_ceiling_figure:
         betas=expand("<results>/{subject}/betas/test.h5", subject=SUBJECTS),
         ncsnr=[DATA.ncsnr(subject) for subject in SUBJECTS],
     output:
-        figure=shown(
-            "<results>/figures/noise_ceiling.png",
+        **drawn(
+            "noise_ceiling",
             "noise_ceiling",
             "Data and regression",
             figure="noise ceiling",
             subject="all",
         ),
-        pdf="<results>/figures/noise_ceiling.pdf",
-        caption="<results>/figures/captions/noise_ceiling.txt",
     log:
         "<logs>/noise_ceiling_figure.log",
     localrule: True
