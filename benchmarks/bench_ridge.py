@@ -210,15 +210,18 @@ def _run_tokens(side: str, folder: Path, sizes: dict[str, int], device: str) -> 
 
     dtype = np.float64 if side.startswith("sklearn") else np.float32
     split = sizes["n_train"]
+    # As large beside the Gram matrix whatever the size: else predictions of few voxels hardly vary,
+    # and float32's rounding of their mean is large beside their spread.
+    alpha = ALPHA * sizes["n_voxels"] / TOKEN_SIZES["n_voxels"]
     x, y = (np.load(folder / f"{name}.npy").astype(dtype) for name in "xy")
     train, test = (x[:split], y[:split]), (x[split:], y[split:])
     if side.startswith("sklearn"):
         from sklearn.linear_model import Ridge
 
         n_fits = N_TOKENS if side == "sklearn_tokens" else 1
-        models = [(Ridge(ALPHA), part) for part in np.split(np.arange(y.shape[1]), n_fits)]
+        models = [(Ridge(alpha), part) for part in np.split(np.arange(y.shape[1]), n_fits)]
     else:
-        models = [(_DualRidge(device), np.arange(y.shape[1]))]
+        models = [(_DualRidge(alpha, device), np.arange(y.shape[1]))]
         models[0][0].fit(x[:20], y[:20])  # starts the threads, or the GPU
     predictions = np.empty_like(test[1])
     with _Stopwatch() as watch:
@@ -235,8 +238,8 @@ def _run_tokens(side: str, folder: Path, sizes: dict[str, int], device: str) -> 
 class _DualRidge:
     """The workflow's ridge on arrays in memory."""
 
-    def __init__(self, device: str) -> None:
-        self.device = device
+    def __init__(self, alpha: float, device: str) -> None:
+        self.alpha, self.device = alpha, device
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> None:
         import torch
@@ -247,7 +250,7 @@ class _DualRidge:
         self.x_mean, self.y_mean = x.mean(axis=0), y.mean(axis=0)
         features = torch.from_numpy(x - self.x_mean).to(self.device)
         targets = torch.from_numpy(y - self.y_mean).to(self.device)
-        solver = OneAlpha(gram_matrix([features]), ALPHA)
+        solver = OneAlpha(gram_matrix([features]), self.alpha)
         self.weights = product(solver.operator(features.T), targets)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
