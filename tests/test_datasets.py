@@ -9,14 +9,10 @@ from minimal_runs import MINIMAL
 from nsdrecon.datasets import READERS, data_files
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import implementation
-from nsdrecon.run import Run
-from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.sources import ModelFiles, planned_models, records
-from nsdrecon.systems import registry
 from own_files import OwnFiles
-from workflow_runs import ROOT
+from settings_in_process import SCHEMA, run_of
 
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 READ_BY = ("betas", "trials", "units", "voxels")
 
 
@@ -26,11 +22,9 @@ def section(tmp_path):
 
 
 def run(section, kind="prepared", **settings):
-    rows = registry()
     config = deepcopy(MINIMAL) | {"dataset": {"kind": kind}, kind: section} | settings
     del config["nsd"], config["simulation"]
-    complete_settings(config, read_schema(SCHEMA, rows))
-    return Run(config, rows)
+    return run_of(config)
 
 
 def test_every_kind_has_a_section_and_a_reader():
@@ -43,12 +37,9 @@ def test_every_kind_has_a_section_and_a_reader():
 
 
 def test_the_kind_simulated_is_nsd_from_a_simulation():
-    rows = registry()
     found = []
     for changes in ({}, {"dataset": {"kind": "simulated"}, "nsd": {}}):
-        config = deepcopy(MINIMAL) | changes
-        complete_settings(config, read_schema(SCHEMA, rows))
-        data = data_files(Run(config, rows))
+        data = data_files(run_of(deepcopy(MINIMAL) | changes))
         found.append((data.rules, data.sessions, data.root, data.captions, data.max_repeats))
     assert found[0] == found[1]
     assert found[0][0][0] == "data_simulated"
@@ -60,7 +51,7 @@ def test_what_a_kind_needs_is_asked_for(kind):
     del config["nsd"], config["simulation"]
     needed = {"nsd": "source", "simulated": "simulation"}.get(kind, kind)
     with pytest.raises(InputError, match=needed):
-        complete_settings(config, read_schema(SCHEMA, registry()))
+        run_of(config)
 
 
 def test_sessions_are_those_of_the_table(section):

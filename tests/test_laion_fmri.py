@@ -14,22 +14,17 @@ from nsdrecon.data.contract import contract_trials
 from nsdrecon.data.laion_fmri import LAIONfMRI, PackedPictures, read_captions
 from nsdrecon.datasets import data_files
 from nsdrecon.errors import InputError
-from nsdrecon.run import Run
-from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.sources import ModelFiles, records
-from nsdrecon.systems import registry
 from own_files import N_TRAIN, OwnFiles
+from settings_in_process import run_of
 from workflow_runs import ROOT as PROJECT
 
 KIND = "laion-fmri"
 
 
 def run(section, **settings):
-    rows = registry()
     config = {**MINIMAL, "dataset": {"kind": KIND}, KIND: section, **settings}
-    config = {key: value for key, value in config.items() if key not in ("nsd", "simulation")}
-    complete_settings(config, read_schema(PROJECT / "workflow/schemas/config.schema.yaml", rows))
-    return Run(config, rows)
+    return run_of({k: v for k, v in config.items() if k not in ("nsd", "simulation")})
 
 
 def test_the_settings_of_the_page_are_a_run():

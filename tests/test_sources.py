@@ -9,9 +9,8 @@ from job_graph import planned_jobs
 from nsdrecon.datasets import data_files
 from nsdrecon.errors import InputError
 from nsdrecon.run import Run
-from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.sources import ModelFiles, folder_files, planned_models, records
-from nsdrecon.systems import registry
+from settings_in_process import run_of
 from workflow_runs import ROOT, copy_project, snakemake
 
 OWN = {
@@ -124,9 +123,7 @@ def full_run(**nsd) -> Run:
     """The full run's configuration with other settings of the data set."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["nsd"] |= nsd
-    rows = registry()
-    complete_settings(config, read_schema(ROOT / "workflow/schemas/config.schema.yaml", rows))
-    return Run(config, rows)
+    return run_of(config)
 
 
 def test_volumes_travel_whole_and_are_removed_or_just_their_voxels():

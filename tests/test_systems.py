@@ -12,23 +12,21 @@ from nsdrecon.diffusion import settings as sampler_settings
 from nsdrecon.errors import InputError
 from nsdrecon.extensions import source
 from nsdrecon.run import FLOORS, Run
-from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.systems import SAMPLERS, Registry, check_implementations, registry
+from settings_in_process import SCHEMA, run_of
 from workflow_runs import ROOT
 
 LIBRARY = ROOT / "workflow/scripts/nsdrecon"
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 FULL = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 DDPM_DDIM = "DDPM - DDIM (Stable Diffusion)"
 
 
 def run(rows: Registry | None = None, **sections: object) -> Run:
     """The run of a full configuration in which some settings of some sections are replaced."""
-    rows, config = rows or registry(), deepcopy(FULL)
+    config = deepcopy(FULL)
     for name, value in sections.items():
         config[name] = config.get(name, {}) | value if isinstance(value, dict) else value
-    complete_settings(config, read_schema(SCHEMA, rows))
-    return Run(config, rows)
+    return run_of(config, rows or registry())
 
 
 def extended(folder, text: str) -> Registry:

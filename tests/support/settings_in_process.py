@@ -41,6 +41,12 @@ def settings_of(
     return settings
 
 
+def run_of(settings: dict[str, Any], rows: Registry = REGISTRY) -> Run:
+    """The run of a whole configuration, which gets its defaults."""
+    complete_settings(settings, read_schema(SCHEMA, rows))
+    return Run(settings, rows)
+
+
 def looked_at(*overlays: str | Mapping[str, Any], rows: Registry = REGISTRY) -> Run:
     """The run of a configuration, after everything that its rules look at when they are read."""
     settings = settings_of(*overlays, rows=rows)
