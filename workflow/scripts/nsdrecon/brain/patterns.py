@@ -46,7 +46,7 @@ def write_patterns(
 ) -> None:
     """Write a response for each region, in the form of a file of test responses.
 
-    The output holds ``nsd_id``, which numbers the regions from 0, ``betas`` (n_regions, n_voxels)
+    The output holds ``nsd_id``, which numbers the regions, ``betas`` (n_regions, n_voxels)
     float32, ``voxel`` and ``affine``; its attribute ``regions`` has their names.
 
     Parameters
@@ -82,7 +82,8 @@ def write_patterns(
     length = np.linalg.norm(patterns, axis=1, keepdims=True)
     patterns *= np.sqrt(varies.sum()) / length
     with create_h5(output) as file:
-        file.create_dataset(ID, data=np.arange(len(patterns)))
+        # Numbers of no training image: nothing is decoded that was trained on.
+        file.create_dataset(ID, data=training.nsd_id.max() + 1 + np.arange(len(patterns)))
         betas = training.standardise.mean + training.standardise.std * patterns
         file.create_dataset("betas", data=betas.astype(np.float32))
         training.voxels.write(file)

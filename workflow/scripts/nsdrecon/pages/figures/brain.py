@@ -12,7 +12,7 @@ from nibabel.affines import apply_affine
 
 from nsdrecon.brain.region_decoding import ALL, ALONE, WITHOUT
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, figure_file
-from nsdrecon.store import open_h5, read_array
+from nsdrecon.store import open_h5, read_array, read_ids
 
 _SLICES = 7
 _SMALLEST = 1e-12  # values that a map shows lie above
@@ -246,7 +246,7 @@ def pictures_figure(
     with open_h5(patterns) as file:
         names = [str(name) for name in file.attrs["regions"]]
         about = {key: str(file.attrs[key]) for key in ("pattern", "subject")}
-    numbers = np.arange(len(names))
+    numbers = read_ids(patterns)
     n_rows = -(-len(names) // _PICTURES)
     with figure_file(output, (1.2 * _PICTURES, 1.4 * n_rows * len(pictures) + 0.4)) as figure:
         parts = np.atleast_1d(figure.subfigures(len(pictures), 1))
