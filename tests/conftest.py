@@ -92,3 +92,18 @@ def proxy(server) -> Iterator:
 
     with FaultProxy(server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def stimuli(tmp_path) -> Path:
+    from small_pictures import NSD_ID, write_stimuli
+
+    return write_stimuli(tmp_path / "test.h5", NSD_ID)
+
+
+@pytest.fixture
+def system(tmp_path) -> Path:
+    """Two samples a picture."""
+    from small_pictures import NSD_ID, write_system
+
+    return write_system(tmp_path / "sd-ddpm.h5", NSD_ID, samples=2)

@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from snakemake.utils import update_config
 
 import diffusion_models
 from nsdrecon.brain_diffuser import SETTINGS, as_published
@@ -25,10 +24,11 @@ from nsdrecon.diffusion.backbone import to_uint8
 from nsdrecon.diffusion.sampling import Sampling, add_noise, build_scheduler, plan
 from nsdrecon.errors import InputError
 from nsdrecon.run import Run
-from nsdrecon.settings import complete_settings, read_schema, setting
+from nsdrecon.settings import setting
 from nsdrecon.systems import registry
 from nsdrecon.vdvae import decoding
 from nsdrecon.vdvae.config import VDVAEConfig
+from settings_in_process import settings_of
 from workflow_runs import ROOT, copy_project, snakemake
 
 OVERLAY = yaml.safe_load((ROOT / "config/brain-diffuser.yaml").read_text())
@@ -45,19 +45,9 @@ SCHEDULE = {
 }
 
 
-def complete(*overlays: dict) -> dict:
-    """config.yaml with overlays, as the workflow sees it."""
-    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    for overlay in overlays:
-        update_config(settings, copy.deepcopy(overlay))
-    schema = read_schema(ROOT / "workflow/schemas/config.schema.yaml", registry())
-    complete_settings(settings, schema)
-    return settings
-
-
 @pytest.fixture(scope="module")
 def published() -> dict:
-    return complete(OVERLAY)
+    return settings_of(OVERLAY)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +74,7 @@ def test_the_overlay_states_each_published_setting_and_nothing_else():
 
 def test_the_overlay_alone_is_the_published_system(published):
     assert as_published(published)
-    assert not as_published(complete())
+    assert not as_published(settings_of())
 
 
 @pytest.mark.parametrize("key", SETTINGS)
@@ -106,10 +96,10 @@ def test_its_systems_are_named_as_what_they_are(published):
         "vdvae": "Brain-Diffuser's VDVAE, run as published, rescaled by the test set",
         "vd-ddim": "Brain-Diffuser, run as published, rescaled by the test set",
     }
-    others = complete(OVERLAY, {"systems": ["vd-ddpm"]})
+    others = settings_of(OVERLAY, {"systems": ["vd-ddpm"]})
     found = Run(others, registry())
     assert found.titles["vd-ddpm"] == "Versatile Diffusion, DDPM, rescaled by the test set"
-    assert Run(complete(), registry()).titles["vd-ddim"] == "Versatile Diffusion, DDIM"
+    assert Run(settings_of(), registry()).titles["vd-ddim"] == "Versatile Diffusion, DDIM"
 
 
 def test_it_is_planned(tmp_path):
@@ -169,7 +159,7 @@ def test_features_follow_the_setting(published, tmp_path):
     ids = np.array([3, 1])
     direct, as_set = (
         vd_vision_features(ids, images, folder, vision_resize=settings["latents"]["vision_resize"])
-        for settings in (complete(), published)
+        for settings in (settings_of(), published)
     )
     enlarged = np.stack([published_grey_levels(image) for image in images])
     np.testing.assert_array_equal(as_set, vd_vision_features(ids, enlarged, folder))

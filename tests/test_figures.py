@@ -24,23 +24,11 @@ from nsdrecon.pages.figures.scores import (
     scatter_figure,
 )
 from nsdrecon.store import read_array, write_arrays
-from small_pictures import write_stimuli, write_system
-
-NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
+from small_pictures import NSD_ID, write_system
 
 
 def pixels(path):
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
-
-
-@pytest.fixture
-def stimuli(tmp_path):
-    return write_stimuli(tmp_path / "test.h5", NSD_ID)
-
-
-@pytest.fixture
-def system(tmp_path):
-    return write_system(tmp_path / "sd-ddpm.h5", NSD_ID, samples=2)
 
 
 def test_chosen_images_are_spread_and_repeatable():

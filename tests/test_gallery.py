@@ -14,23 +14,12 @@ from nsdrecon.metrics import IDENTIFICATION, Metric, NetworkMetric, PixelMetric
 from nsdrecon.pages.export import export_pictures
 from nsdrecon.pages.gallery import gallery_columns, write_gallery, write_strips
 from nsdrecon.store import read_array, write_arrays
-from small_pictures import write_stimuli, write_system
+from small_pictures import NSD_ID, write_system
 
-NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
 METRICS: list[Metric] = [
     PixelMetric("SSIM", "pixels:f"),
     NetworkMetric("CLIP", "networks:f", IDENTIFICATION),
 ]
-
-
-@pytest.fixture
-def stimuli(tmp_path):
-    return write_stimuli(tmp_path / "test.h5", NSD_ID)
-
-
-@pytest.fixture
-def system(tmp_path):
-    return write_system(tmp_path / "sd-ddpm.h5", NSD_ID, samples=2)
 
 
 @pytest.fixture

@@ -36,23 +36,17 @@ from nsdrecon.metrics import (
     configured_metrics,
 )
 from nsdrecon.store import read_array, read_table, write_arrays, write_table
-from small_pictures import N_IMAGES, evaluated, write_clip, write_stimuli, write_system
+from small_pictures import N_IMAGES, NSD_ID, evaluated, write_clip, write_system
 
 PIXELS = {
     "protocol_name": "brain-diffuser",
     "metrics": configured_metrics("brain-diffuser", []),
 }
-NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return write_clip(tmp_path_factory.mktemp("clip"))
-
-
-@pytest.fixture
-def stimuli(tmp_path):
-    return write_stimuli(tmp_path / "test.h5", NSD_ID)
 
 
 @pytest.fixture

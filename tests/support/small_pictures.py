@@ -8,6 +8,7 @@ from nsdrecon.evaluation.scoring import Scored, evaluate
 from nsdrecon.store import write_arrays
 
 N_IMAGES = 10
+NSD_ID = np.array([7, 300, 2, 41, 5, 90, 13, 8, 21, 60])
 
 
 def mosaics(n_images=N_IMAGES, seed=0):
