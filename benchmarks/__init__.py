@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +49,30 @@ def in_own_process(script: str, *arguments: object, **variables: str) -> dict:
     if done.returncode:
         raise SystemExit(f"{Path(script).stem} {arguments[0]} failed:\n{done.stderr[-4000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def fastest(script: str, sides: Iterable[str], repeats: int, *arguments: object) -> dict[str, dict]:
+    """Run the sides of a benchmark in turn, several times; of each what its fastest run says."""
+    runs = [
+        (side, in_own_process(script, side, *arguments)) for _ in range(repeats) for side in sides
+    ]
+    return {
+        side: min((found for name, found in runs if name == side), key=lambda run: run["seconds"])
+        for side in sides
+    }
+
+
+def print_sides(titles: Mapping[str, str], best: Mapping[str, dict]) -> None:
+    """A table of time and memory against the first side's."""
+    baseline = next(iter(best.values()))
+    print(f"{'side':36} {'seconds':>8} {'peak MB':>8} {'times faster':>13} {'less memory':>12}")
+    for side, found in best.items():
+        faster = baseline["seconds"] / found["seconds"]
+        smaller = baseline["peak_mb"] / found["peak_mb"]
+        print(
+            f"{titles[side]:36} {found['seconds']:8.2f} {found['peak_mb']:8.0f} "
+            f"{faster:13.1f} {smaller:12.1f}"
+        )
 
 
 def full_config(changes: Mapping[str, Mapping[str, object]] | None = None) -> dict:

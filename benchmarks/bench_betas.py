@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import in_own_process
+from benchmarks import fastest, in_own_process, print_sides
 from benchmarks.nsd_sized import N_TRIALS, N_VOXELS, VOLUME, volume_header
 
 SIDES = {
@@ -38,23 +38,10 @@ def main(argv: list[str] | None = None) -> None:
             f"session of {'x'.join(map(str, VOLUME))} voxels, {arguments.trials} trials, int16: "
             f"nii.gz {made['nifti_mb']:.0f} MB, hdf5 {made['hdf5_mb']:.0f} MB"
         )
-        best = {}
-        for _ in range(arguments.repeats):
-            for side in SIDES:
-                found = in_own_process(__file__, side, folder, arguments.trials)
-                if side not in best or found["seconds"] < best[side]["seconds"]:
-                    best[side] = found
+        best = fastest(__file__, SIDES, arguments.repeats, folder, arguments.trials)
     if len({found["digest"] for found in best.values()}) != 1:
         raise SystemExit("the sides found different voxels")
-    baseline = best["nibabel"]
-    print(f"{'side':36} {'seconds':>8} {'peak MB':>8} {'times faster':>13} {'less memory':>12}")
-    for side, found in best.items():
-        faster = baseline["seconds"] / found["seconds"]
-        smaller = baseline["peak_mb"] / found["peak_mb"]
-        print(
-            f"{SIDES[side]:36} {found['seconds']:8.2f} {found['peak_mb']:8.0f} "
-            f"{faster:13.1f} {smaller:12.1f}"
-        )
+    print_sides(SIDES, best)
 
 
 def _write(folder: Path, n_trials: int) -> dict:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import in_own_process
+from benchmarks import fastest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,12 +46,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=2, help="runs a side; the fastest counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads a side")
     arguments = parser.parse_args(argv)
-    best: dict[str, dict] = {}
-    for _ in range(arguments.repeats):
-        for side in (BASELINE, *SIDES):
-            found = _in_own_process(side, arguments)
-            if side not in best or found["seconds"] < best[side]["seconds"]:
-                best[side] = found
+    sizes = arguments.folder, arguments.images, arguments.threads
+    best = fastest(__file__, (BASELINE, *SIDES), arguments.repeats, *sizes)
     baseline = best[BASELINE]["seconds"]
     print(f"{arguments.images} images, {STEPS} steps, strength {STRENGTH}, ", end="")
     print(f"{arguments.threads} threads")
@@ -61,11 +57,6 @@ def main(argv: list[str] | None = None) -> None:
             f"{side:40} {arguments.images / found['seconds']:9.3f} "
             f"{baseline / found['seconds']:13.2f} {found['peak_mb']:8.0f} {found['warm_up']:10.1f}"
         )
-
-
-def _in_own_process(side: str, arguments: argparse.Namespace) -> dict:
-    """Run a side in a new process: seconds, peak memory in MB and seconds of warm-up."""
-    return in_own_process(__file__, side, arguments.folder, arguments.images, arguments.threads)
 
 
 def inputs(

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import in_own_process
+from benchmarks import fastest, in_own_process, print_sides
 
 N_IMAGES = 982
 N_FEATURES = 139_968
@@ -36,27 +36,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     print(f"{arguments.images} images x {arguments.features:,} features, float32")
     with tempfile.TemporaryDirectory() as folder:
-        in_own_process(__file__, "write", folder, arguments.images, arguments.features)
-        best = {}
-        for _ in range(arguments.repeats):
-            for side in SIDES:
-                found = in_own_process(__file__, side, folder, arguments.images, arguments.features)
-                if side not in best or found["seconds"] < best[side]["seconds"]:
-                    best[side] = found
+        sizes = folder, arguments.images, arguments.features
+        in_own_process(__file__, "write", *sizes)
+        best = fastest(__file__, SIDES, arguments.repeats, *sizes)
     pairs = zip(best["corrcoef"]["scores"], best["nsdrecon"]["scores"], strict=True)
     error = max(abs(one - other) for one, other in pairs)
     if error > TOLERANCE:
         raise SystemExit(f"the scores differ by up to {error:.2g}")
-    baseline = best["corrcoef"]
-    print(f"{'side':32} {'seconds':>8} {'peak MB':>8} {'times faster':>13} {'less memory':>12}")
-    for side, found in best.items():
-        faster = baseline["seconds"] / found["seconds"]
-        smaller = baseline["peak_mb"] / found["peak_mb"]
-        print(
-            f"{SIDES[side]:32} {found['seconds']:8.2f} {found['peak_mb']:8.0f} "
-            f"{faster:13.1f} {smaller:12.1f}"
-        )
-    mean = sum(baseline["scores"][: arguments.images]) / arguments.images
+    print_sides(SIDES, best)
+    mean = sum(best["corrcoef"]["scores"][: arguments.images]) / arguments.images
     print(f"mean two-way identification {mean:.4f}; largest difference of a score {error:.1g}")
 
 
