@@ -123,6 +123,18 @@ def write_betas(path, nsd_id, betas):
     return path
 
 
+def nearest_images(folder, training, patterns, responses):
+    """Ids of the training images that are picked, which go to ``nearest.h5``."""
+    nearest_training_image(
+        training,
+        write_betas(folder / "train_betas.h5", TRAINING_ID, patterns),
+        write_betas(folder / "test_betas.h5", TEST_ID, responses),
+        folder / "nearest.h5",
+        subject="subj01",
+    )
+    return read_array(folder / "nearest.h5", "training_id", TEST_ID)
+
+
 def test_nearest_training_image_by_response(tmp_path, training):
     generator = np.random.default_rng(0)
     # Voxels of very different scale, one of them constant: the small ones must count as well.
@@ -130,14 +142,7 @@ def test_nearest_training_image_by_response(tmp_path, training):
     patterns = generator.normal(size=(4, 8)) * scale + 5
     wanted = np.array([2, 0, 1, 3, 3, 2])
     responses = patterns[wanted] + 0.05 * generator.normal(size=(6, 8)) * scale
-    nearest_training_image(
-        training,
-        write_betas(tmp_path / "train_betas.h5", TRAINING_ID, patterns),
-        write_betas(tmp_path / "test_betas.h5", TEST_ID, responses),
-        tmp_path / "nearest.h5",
-        subject="subj01",
-    )
-    picked = read_array(tmp_path / "nearest.h5", "training_id", TEST_ID)
+    picked = nearest_images(tmp_path, training, patterns, responses)
     assert picked.tolist() == TRAINING_ID[wanted].tolist()
     np.testing.assert_array_equal(
         read_array(tmp_path / "nearest.h5", "images", TEST_ID)[:, 0],
@@ -156,26 +161,15 @@ def test_nearest_training_image_is_standardised_by_training_alone(tmp_path, trai
         return TRAINING_ID[correlation_matrix(*zscores).argmax(axis=0)].tolist()
 
     assert nearest(patterns) != nearest(responses)
-    nearest_training_image(
-        training,
-        write_betas(tmp_path / "train_betas.h5", TRAINING_ID, patterns),
-        write_betas(tmp_path / "test_betas.h5", TEST_ID, responses),
-        tmp_path / "nearest.h5",
-        subject="subj01",
-    )
-    picked = read_array(tmp_path / "nearest.h5", "training_id", TEST_ID)
+    picked = nearest_images(tmp_path, training, patterns, responses)
     assert picked.tolist() == nearest(patterns)
 
 
 def test_nearest_training_image_needs_the_same_voxels(tmp_path, training):
     generator = np.random.default_rng(0)
     with pytest.raises(InputError, match=r"test_betas\.h5: found 7 voxels; expected 8"):
-        nearest_training_image(
-            training,
-            write_betas(tmp_path / "train_betas.h5", TRAINING_ID, generator.normal(size=(4, 8))),
-            write_betas(tmp_path / "test_betas.h5", TEST_ID, generator.normal(size=(6, 7))),
-            tmp_path / "nearest.h5",
-            subject="subj01",
+        nearest_images(
+            tmp_path, training, generator.normal(size=(4, 8)), generator.normal(size=(6, 7))
         )
 
 

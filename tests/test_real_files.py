@@ -26,7 +26,7 @@ from torch import nn
 
 import diffusion_models
 import published_models
-from memory_bucket import in_memory
+from buckets import in_memory
 from nsdrecon import layout
 from nsdrecon.clip_features import TextEncoder
 from nsdrecon.data.captions import captions_of

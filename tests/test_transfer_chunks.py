@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory_bucket import in_memory
+from buckets import bucket, in_memory
 from nsdrecon.data.remote_sessions import read_remote_session
 from nsdrecon.data.volumes import Voxels
 from nsdrecon.errors import InputError
 from nsdrecon.transfer.chunks import coalesced, read_voxels
 from nsdrecon.transfer.s3 import Bucket
 from nsdrecon.transfer.sources import NoRanges
-from s3_server import BUCKET, FaultProxy, S3Server, make_certificate, shared_server
+from s3_server import FaultProxy, S3Server, make_certificate, shared_server
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -65,12 +65,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> S3Server:
 def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is fetched that is not wanted: a small file is otherwise one range."""
     monkeypatch.setitem(coalesced.__kwdefaults__, "gap", 3000)
-
-
-def bucket(url: str, **settings: object) -> Bucket:
-    return Bucket(
-        BUCKET, endpoint=url, **{"workers": 4, "patience": 60.0, "timeout": 30.0} | settings
-    )
 
 
 def fetch(bucket: Bucket, key: str = KEY, voxels: Voxels = VOXELS) -> np.ndarray:

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buckets import bucket
 from nsdrecon import store
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, ranges
 from nsdrecon.transfer.ranges import Layout, RemoteFile, download_stimuli_by_ranges, image_parts
-from nsdrecon.transfer.s3 import Bucket
 from nsdrecon.transfer.sources import TransferError
-from s3_server import BUCKET, FaultProxy, S3Server, WireTap, make_certificate, shared_server
+from s3_server import FaultProxy, S3Server, WireTap, make_certificate, shared_server
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -45,12 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> S3Server:
     server = shared_server()
     server.put(KEY, brick(tmp_path_factory.mktemp("brick")), part_size=1 << 17)
     return server
-
-
-def bucket(url: str, **settings: object) -> Bucket:
-    return Bucket(
-        BUCKET, endpoint=url, **{"workers": 4, "patience": 60.0, "timeout": 30.0} | settings
-    )
 
 
 def assert_same_images(path: Path, nsd_id: np.ndarray) -> None:
