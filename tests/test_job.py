@@ -19,7 +19,7 @@ class Params(dict):
     __getattr__ = dict.__getitem__
 
 
-def run(**params):
+def run(raw=False, **params):
     """A job that writes two files from a third; whether it did, or found them."""
     snakemake = SimpleNamespace(
         log=[LOG],
@@ -30,7 +30,7 @@ def run(**params):
         params=Params({"code": "c0de", "how": {"device": "cpu"}} | params),
     )
     try:
-        with job(snakemake):
+        with job(snakemake, raw=raw):
             for path in MADE:
                 Path(path).write_text(f"{path} of {Path(GIVEN).read_text()}")
     except SystemExit as end:
@@ -64,6 +64,13 @@ def test_what_was_whole_when_its_run_was_killed_is_taken_as_often_as_it_is_kille
         assert not run()
         assert content() == before
         assert [os.stat(path).st_ino for path in MADE] == files
+
+
+def test_raw_data_are_taken_as_well():
+    Path(LOG).unlink()
+    assert run(raw=True)
+    started_again()
+    assert not run(raw=True)
 
 
 def other_input():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from nsdrecon.data.captions import captions_from_coco
 from nsdrecon.data.nsd import read_stimulus_table
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
 SPLITS = ("train2017", "val2017")
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake, raw=True) as log:
     stimuli = read_stimulus_table(snakemake.input.stimulus_table)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -2,9 +2,9 @@
 
 from nsdrecon.data.contract import write_captions
 from nsdrecon.extensions import implementation
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+with job(snakemake, raw=True) as log:
     pictures, read = map(implementation, (snakemake.params.pictures, snakemake.params.captions))
     brought = pictures(snakemake.input.pictures)
     captions = read(snakemake.input.captions[0], brought)

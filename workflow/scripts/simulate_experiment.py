@@ -1,10 +1,10 @@
 """Write design, stimuli and captions of a simulated NSD."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdsim.config import SimulationConfig
 from nsdsim.files import write_experiment
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake, raw=True):
     write_experiment(
         snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),

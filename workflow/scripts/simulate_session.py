@@ -1,10 +1,10 @@
 """Write the betas of one session of a simulated subject."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdsim.config import SimulationConfig
 from nsdsim.files import write_session
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake, raw=True):
     write_session(
         snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),

@@ -1,10 +1,10 @@
 """Write ROI volumes and noise ceiling of a simulated subject."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdsim.config import SimulationConfig
 from nsdsim.files import write_subject
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake, raw=True):
     write_subject(
         snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ def job(
     *,
     free: str | None = None,
     again: bool = False,
+    raw: bool = False,
 ) -> Iterator[logging.Logger]:
     """The log of a job, for its time; before anything else, its inputs are compared.
 
@@ -47,6 +48,8 @@ def job(
         A setting in which inputs may differ, and those below it.
     again
         As for `job_log`.
+    raw
+        Whether the job writes raw data: neither they nor what it reads say anything of themselves.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def job(
     params, run = snakemake.params, snakemake.config["run"]["name"]
     with job_log(snakemake.log[0], snakemake.rule, again=again) as log:
         own = set(chain.from_iterable(_paths(snakemake.input.get(name)) for name in brought))
-        made = [path for path in map(str, snakemake.input) if path not in own]
+        made = [path for path in map(str, snakemake.input) if path not in own and not raw]
         inputs = {path: read_provenance(path) for path in made}
         said = {path: about for path, about in inputs.items() if about}
         about = provenance.common(said, run, params.get("source"), params.get("cfg", {}), free)
@@ -70,7 +73,8 @@ def job(
         if done := _put_back(snakemake, about):
             log.info("what a killed run had finished is taken as it is")
         else:
-            with provenance.written_in(run, about), _enough_memory(params.get("how", {})):
+            noted = nullcontext() if raw else provenance.written_in(run, about)
+            with noted, _enough_memory(params.get("how", {})):
                 yield log
         if snakemake.output and all(map(os.path.exists, snakemake.output)):
             log.info("%s%s", whole_files.WHOLE, _mark(snakemake, about, snakemake.output))
