@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from job_graph import Job, in_order, planned_jobs
+from nsdrecon.run import ANALYSES
 from own_files import OwnFiles
 from tiny_runs import OVERLAYS, TINY
 from workflow_runs import ROOT, copy_project, started_jobs, write_overlays
@@ -271,18 +273,27 @@ EVERYTHING = {
         "held_out": [0],
         "holdout": ["vdvae", "sd-ddim"],
         "repeats": ["vdvae", "sd-ddim"],
+        "learning": ["vdvae"],
+        "learning_sessions": [1, 2],
     },
-    "brain": {name: [1, 2] for name in ("maps", "regions", "correlation", "pictures")},
+    "ablations": {"systems": ["vdvae"], "rescale": ["loo", "none"]},
+    "brain": {name: [1, 2] for name in ANALYSES}
+    | {"best_of": ["sd-ddim"], "surfaces": {"lh": "lh_{subject:02d}.mgz"}},
 }
 FEW = {
     "subjects": [1],
     "systems": ["vdvae", "sd-ddim"],
     "oracles": [],
     "stage2": {"samples": 1},
-    "evaluation": {"categories": None, "holdout": [], "repeats": []},
+    "evaluation": {"categories": None, "holdout": [], "repeats": [], "learning": []},
+    "ablations": {"systems": []},
+    "brain": {"best_of": [], "dimensions": [], "surfaces": {"lh": None}},
 }
+# Rules that a run has only where it is asked for their files, and the one for models in folders,
+# which the demo brings.
+NOT_PLANNED = {"doctor", "export", "plan", "validate", "verify_data", "download_repository"}
 REMOTE = FEW | {"nsd": {"source": "s3", "terms_accepted": True, "format": "hdf5", "root": "nsd"}}
-MAPS = {"maps": [1], "regions": [], "correlation": [], "pictures": []}
+MAPS = FEW["brain"] | {"maps": [1], "regions": [], "correlation": [], "pictures": []}
 OWN = FEW | {"dataset": {"kind": "prepared"}, "brain": MAPS}
 OTHER_FILES = {
     "a subject less": ({}, {"subjects": [2]}),
@@ -293,6 +304,7 @@ OTHER_FILES = {
             "oracles": [],
             "evaluation": {"repeats": ["vdvae"], "holdout": ["vdvae"]},
             "stage2": {"samples": 1},
+            "brain": {"best_of": []},
         },
     ),
     "no categories": ({}, {"evaluation": {"categories": None, "holdout": []}}),
@@ -313,6 +325,8 @@ def plan(tmp_path_factory):
     """Jobs by settings, each planned once."""
     project = copy_project(tmp_path_factory.mktemp("inputs") / "p")
     section = OwnFiles(project / "own").write()
+    for subject in EVERYTHING["subjects"]:
+        (project / f"lh_{subject:02d}.mgz").touch()
     for name, ending in {"pictures": "h5", "captions": "tsv", "mask": "nii.gz"}.items():
         shutil.copy(section[name], project / f"copy.{ending}")
     always = ("config/demo.yaml", TINY, EVERYTHING, {"prepared": section})
@@ -325,6 +339,13 @@ def plan(tmp_path_factory):
         return planned[words]
 
     return jobs
+
+
+def test_every_rule_is_among_the_plans(plan):
+    """A new rule is asked for by one of the settings above."""
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    planned = {job.rule for base, _ in OTHER_FILES.values() for job in plan(base)}
+    assert set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - planned <= NOT_PLANNED
 
 
 @pytest.mark.parametrize("name", OTHER_FILES)

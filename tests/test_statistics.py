@@ -144,6 +144,7 @@ def test_a_curve_has_the_means_of_each_value():
     tables = [(2, scores("one")), ("loo", scores("one", shift=1)), (2, scores("other"))]
     found = curve_table(tables, "value", **SETTINGS)
     assert list(dict.fromkeys(found["value"])) == [2, "loo"]
+    assert found.index.is_unique
     own = found[found["value"] == 2].drop(columns="value")
     expected = metrics_table([tables[0][1], tables[2][1]], **SETTINGS)
     pd.testing.assert_frame_equal(own, expected)
@@ -170,6 +171,14 @@ def test_p_values_of_no_difference_are_uniform():
     found = sign_flip_p(differences, permutations=500, seed=0)
     assert (found <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
     assert (found <= 0.5).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_same_signs_for_all_columns():
+    differences = np.random.default_rng(0).normal(0.2, 1, size=(1, 20, 3))
+    together, alone = (
+        sign_flip_p(some, permutations=500, seed=0) for some in (differences, differences[..., :1])
+    )
+    assert together[0] == alone[0]
 
 
 def test_p_is_never_zero_and_no_difference_is_one():
@@ -285,6 +294,7 @@ def test_contrasts_are_paired():
         (tables[0]["PixCorr"] - tables[1]["PixCorr"]).mean()
     )
     assert 0.1 < sampler["ci_low"] < sampler["ci_high"] < 0.3
+    assert (sampler["n_images"], sampler["n_subjects"]) == (20, 1)
     assert sampler["p"] == pytest.approx(1 / 501)
     assert sampler["p_holm"] == pytest.approx(2 / 501)
     backbone = row(table, contrast="SD - VD")
@@ -312,6 +322,12 @@ def test_contrasts_of_subjects_and_pooled_are_corrected_apart():
     for _, family in table.groupby("subject"):
         np.testing.assert_allclose(family["p_holm"], holm(family["p"].to_numpy()))
     assert row(table, subject="pooled", metric="PixCorr")["n_subjects"] == 2
+
+
+def test_subjects_are_in_the_order_of_the_tables():
+    tables = [scores("a", subject) for subject in ("subj02", "subj01")]
+    found = metrics_table(tables, **SETTINGS)["subject"]
+    assert found.tolist() == ["subj02", "subj01", "pooled"]
 
 
 def test_rows_are_in_the_order_of_the_metrics():
