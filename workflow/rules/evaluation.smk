@@ -107,7 +107,8 @@ rule evaluation:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        mem_mb=scaled(8000),
+        # bench_evaluation_job: 3.8 GB on a CPU, system by system; half as much again, and 4 GB for CUDA.
+        mem_mb=scaled(10000),
         runtime=scaled(60),
         gpu=1,
     params:
