@@ -238,7 +238,7 @@ def test_distance_needs_one_reconstruction_an_image():
 
 def test_within_a_category_each_reconstruction_is_compared_with_its_ground_truths():
     category = np.arange(40) % 2
-    correlation = correlation_matrix(*random_features())
+    correlation = correlation_matrix(*random_features(n_features=20, noise=5.0))
     found = identification_within_category(correlation, category)
     for one in (0, 1):
         rows = category == one
