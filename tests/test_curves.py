@@ -10,6 +10,9 @@ import pytest
 
 from nsdrecon import layout
 from nsdrecon.data.volumes import Voxels
+from nsdrecon.evaluation.networks import FeatureExtractor
+from nsdrecon.evaluation.protocols import protocol
+from nsdrecon.metrics import CLIP_MEAN, CLIP_STD, NetworkMetric
 from nsdrecon.store import read_array, read_ids, read_table
 from one_process import run_jobs
 from s3_server import BUCKET, shared_server
@@ -23,12 +26,17 @@ SETTINGS = {
     "dataset": {"tests": list(TESTS)},
     "evaluation": {"learning": ["vdvae"], "learning_sessions": [1, 2]},
     "ablations": {"systems": ["vdvae"], "rescale": ["loo", "none"]},
-    "brain": {"surfaces": {"lh": "lh_{subject:02d}.mgz"}},
+    "brain": {
+        "surfaces": {"lh": "lh_{subject:02d}.mgz"},
+        "correlation": [1],
+        "encoding": "CLIP (demo)",
+    },
 }
 TARGETS = (
     RESULTS / "tables/learning.tsv",
     RESULTS / "tables/ablation_rescale.tsv",
     RESULTS / "subj01/maps/lh.noise-ceiling.func.gii",
+    RESULTS / "subj01/correlation.tsv",
     *(RESULTS / f"tables/test-{name}/metrics.tsv" for name in TESTS),
 )
 
@@ -63,6 +71,21 @@ def test_fewer_sessions_train_and_the_same_responses_are_decoded(project):
     assert set(read_ids(few / "betas/train.h5")) < set(read_ids(all_of_them / "betas/train.h5"))
     same = [read_array(folder / "betas/test.h5", "betas") for folder in (few, all_of_them)]
     np.testing.assert_array_equal(*same)
+
+
+def test_responses_are_predicted_from_features_of_a_network_that_scores(project):
+    latents = project / RESULTS / "subj01/latents/networks/train.h5"
+    ids = read_ids(latents)
+    images = read_array(project / RESULTS / "subj01/stimuli/train.h5", "images", ids[:2])
+    clip = project / "workflow/demo_models/clip"
+    metric = NetworkMetric(
+        "CLIP (demo)", "nsdrecon.evaluation.networks:clip", str(clip), mean=CLIP_MEAN, std=CLIP_STD
+    )
+    found = FeatureExtractor([metric], protocol("brain-diffuser"))(images, 2)[metric.name]
+    np.testing.assert_allclose(read_array(latents, "latents", ids[:2]), found, atol=1e-5)
+    table = read_table(project / RESULTS / "subj01/correlation.tsv").set_index(["system", "region"])
+    correlation = table["correlation"].xs("all", level="region")
+    assert correlation["seen"] > correlation["mean-image"]
 
 
 def test_a_value_that_is_the_runs_own_changes_nothing_and_another_does(project):

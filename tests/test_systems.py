@@ -199,6 +199,11 @@ def test_the_best_sample_is_a_system_that_its_own_network_does_not_score():
     assert "vd-vision" in found.extracted
     latents = run(**several, brain={**brain["brain"], "encoding": "vdvae"})
     assert (latents.unscored, latents.encoder[1]) == ({}, "vdvae")
+    layer = run(**several, brain={**brain["brain"], "encoding": "AlexNet(5)"})
+    assert layer.unscored == {"sd-ddpm-best": ["AlexNet(2)", "AlexNet(5)"]}
+    assert layer.encoder[2]["network"]["name"] == "AlexNet(5)"
+    with pytest.raises(InputError, match=r"brain\.encoding: found 'sd-text'|found sd-text"):
+        run(**several, brain={**brain["brain"], "encoding": "sd-text"})
     with pytest.raises(InputError, match=r"brain.best_of: found stage2.samples: 1"):
         run(systems=["sd-ddpm"], oracles=[], **brain)
 

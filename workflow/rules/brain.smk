@@ -6,6 +6,7 @@ from nsdrecon.regions import volumes
 
 # What the encoding model sees pictures with.
 ENCODER, ENCODER_MODEL, ENCODER_SETTINGS = RUN.encoder
+ENCODER_CODE = [source(ENCODER)] if RUN.encoding == STAGE1 else encoder_code(RUN.encoding)
 MAPS = ["noise-ceiling"]
 MAPS += [f"{kind}-{feature}" for kind in ("importance", "encoding") for feature in FEATURES]
 
@@ -201,7 +202,7 @@ rule correlation:
         runtime=scaled(60),
         gpu=1,
     params:
-        code=code("correlation", source(ENCODER)),
+        code=code("correlation", *ENCODER_CODE),
         cfg=settings("evaluation.bootstrap", "seed"),
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
         source=DATA.source,
@@ -248,7 +249,7 @@ rule best_of:
         runtime=scaled(60),
         gpu=1,
     params:
-        code=code("best_of", source(ENCODER)),
+        code=code("best_of", *ENCODER_CODE),
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
         encoder=ENCODER,
         folder=lambda wildcards: MODELS.place(ENCODER_MODEL),

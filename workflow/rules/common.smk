@@ -192,7 +192,7 @@ def responses(split):
 
 def feature(wildcards):
     """A feature space's row in the registry."""
-    return REGISTRY.features[wildcards.feature]
+    return RUN.feature(wildcards.feature)
 
 
 def seen_split(wildcards):
@@ -205,14 +205,10 @@ def seen_captions(wildcards):
     return DATA.caption_files if feature(wildcards).kind == "text" else []
 
 
-def model_folder(feature):
-    """Folder of the model that a feature space is made with."""
-    return config["models"][REGISTRY.features[feature].model]["folder"]
-
-
-def encoder_settings(wildcards):
-    """Settings that the encoder of this feature space alone has."""
-    return {name: config["latents"][name] for name in feature(wildcards).settings}
+def encoder_code(name):
+    """Files of the encoder of a feature space: where a network that scores is one, those of both."""
+    row = RUN.feature(name)
+    return [source(place) for place in (row.encoder, *([row.scores] if name == SCORING else []))]
 
 
 def backbone_folder(wildcards):

@@ -83,7 +83,7 @@ rule features:
     input:
         images=seen_images,
         captions=seen_captions,
-        model=lambda wildcards: folder_files(model_folder(wildcards.feature)),
+        model=lambda wildcards: MODELS.files(feature(wildcards).model),
         checked=lambda wildcards: f"<results>/data/models/{feature(wildcards).model}.tsv",
     output:
         temp("<results>/{subject}/latents/{feature}/shards/{shard}.h5"),
@@ -92,7 +92,7 @@ rule features:
     benchmark:
         "<benchmarks>/features/{subject}_{feature}_{shard}.tsv"
     wildcard_constraints:
-        feature="|".join(REGISTRY.features),
+        feature="|".join([*REGISTRY.features, SCORING]),
     conda:
         "../envs/nsdrecon.yaml"
     threads: 4
@@ -102,15 +102,15 @@ rule features:
         runtime=scaled(30),
         gpu=1,
     params:
-        code=lambda wildcards: fingerprint("features", source(feature(wildcards).encoder)),
-        cfg=lambda wildcards: settings(*(f"latents.{name}" for name in encoder_settings(wildcards))),
+        code=lambda wildcards: fingerprint("features", *encoder_code(wildcards.feature)),
+        cfg=lambda wildcards: settings(*(f"latents.{name}" for name in feature(wildcards).settings)),
         how=untracked(settings("device", "latents.batch_size")),
         encoder=lambda wildcards: feature(wildcards).encoder,
-        folder=lambda wildcards: model_folder(wildcards.feature),
+        folder=lambda wildcards: MODELS.place(feature(wildcards).model),
         inputs=seen_captions,
         kind=lambda wildcards: feature(wildcards).kind,
         part=part,
-        settings=encoder_settings,
+        settings=lambda wildcards: RUN.encoder_settings(wildcards.feature),
         source=DATA.source,
         split=seen_split,
     script:

@@ -84,7 +84,7 @@ rule samples:
     input:
         reconstructions="<results>/{subject}/reconstructions/{system}.h5",
         predicted=f"<results>/{{subject}}/predictions/{CHOOSER}.h5",
-        model=lambda wildcards: folder_files(model_folder(CHOOSER)),
+        model=lambda wildcards: MODELS.files(RUN.feature(CHOOSER).model),
     output:
         "<results>/{subject}/samples/{system}.h5",
     log:
@@ -106,7 +106,7 @@ rule samples:
         cfg=settings("latents.vision_resize"),
         how=untracked(settings("device", "latents.batch_size")),
         feature=CHOOSER,
-        folder=lambda wildcards: model_folder(CHOOSER),
-        inputs=lambda wildcards: folder_files(model_folder(CHOOSER)),
+        folder=lambda wildcards: MODELS.place(RUN.feature(CHOOSER).model),
+        inputs=lambda wildcards: MODELS.files(RUN.feature(CHOOSER).model),
     script:
         "../scripts/samples.py"

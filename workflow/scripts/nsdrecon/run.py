@@ -21,6 +21,7 @@ from nsdrecon.systems import (
     CHOOSER,
     ORACLE,
     PUBLISHED_TITLES,
+    SCORING,
     STAGE1,
     Backbone,
     Feature,
@@ -40,6 +41,7 @@ ANALYSES = ("maps", "regions", "dimensions", "correlation", "pictures")
 WITH_REGIONS = ("regions", "correlation", "pictures")
 """Those that look at regions of interest."""
 _VDVAE_ENCODER = "nsdrecon.vdvae.latents:vdvae_features"
+_NETWORK_ENCODER = "nsdrecon.evaluation.networks:network_features"
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,10 @@ class Run:
                 )
         for row in filter(None, map(self.registry.backbone, [*self.systems, *self.oracles])):
             self._check_settings(row, "stage2")
-        if "pictures" in self.brain and not self.pictured:
-            raise InputError(
-                "brain.systems",
-                found=", ".join(self.config["brain"]["systems"]),
-                expected=f"some of the systems of this run: {', '.join(self.systems)}",
-            )
-        if self.best and not self.several:
-            raise InputError(
-                "brain.best_of",
-                found="stage2.samples: 1",
-                expected="several samples of an image to choose from",
-            )
+        self._check_brain()
         for name in self.extracted:
             if name != STAGE1:
-                self._check_settings(self.registry.features[name], "latents")
+                self._check_settings(self.feature(name), "latents")
 
     def _check_holdout(self) -> None:
         evaluation = self.config["evaluation"]
@@ -115,6 +106,25 @@ class Run:
                 "evaluation.held_out",
                 found=max(held_out),
                 expected=f"clusters from 0 to {n_clusters - 1}, by evaluation.categories",
+            )
+
+    def _check_brain(self) -> None:
+        if "pictures" in self.brain and not self.pictured:
+            raise InputError(
+                "brain.systems",
+                found=", ".join(self.config["brain"]["systems"]),
+                expected=f"some of the systems of this run: {', '.join(self.systems)}",
+            )
+        if self.best and not self.several:
+            raise InputError(
+                "brain.best_of",
+                found="stage2.samples: 1",
+                expected="several samples of an image to choose from",
+            )
+        known = [*self.registry.pictured, *self._scoring]
+        if (encoding := self.config["brain"]["encoding"]) not in known:
+            raise InputError(
+                "brain.encoding", found=encoding, expected=f"one of {', '.join(known)}"
             )
 
     def _check_settings(self, row: Backbone | Feature, section: str) -> None:
@@ -220,8 +230,7 @@ class Run:
     @cached_property
     def unscored(self) -> dict[str, list[str]]:
         """Best samples, to the networks that do not score them: their features chose them."""
-        row = self.registry.features.get(self.encoding)
-        own = row.scores if row else None
+        own = self.feature(self.encoding).scores if self.encoding != STAGE1 else None
         networks = [
             network["name"]
             for network in self.networks
@@ -231,16 +240,40 @@ class Run:
 
     @cached_property
     def encoding(self) -> str:
-        """The features of pictures that responses are predicted from."""
-        return self.config["brain"]["encoding"]
+        """The features of pictures that responses are predicted from; a network's have one name."""
+        name = self.config["brain"]["encoding"]
+        return SCORING if name in self._scoring else name
+
+    @cached_property
+    def encoding_network(self) -> dict[str, Any]:
+        """The network that scores from whose features responses are predicted."""
+        return self._scoring[self.config["brain"]["encoding"]]
+
+    @property
+    def _scoring(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in self.networks}
+
+    def feature(self, name: str) -> Feature:
+        """The row of a feature space, among them the features of a network that scores."""
+        if name != SCORING:
+            return self.registry.features[name]
+        scores = self.encoding_network["source"]
+        return Feature(SCORING, SCORING, _NETWORK_ENCODER, kind="vision", scores=scores)
+
+    def encoder_settings(self, name: str) -> dict[str, Any]:
+        """What the encoder of a feature space takes besides what all take."""
+        if name == SCORING:
+            protocol = self.config["evaluation"]["protocol"]
+            return {"network": self.encoding_network, "protocol_name": protocol}
+        return {key: self.config["latents"][key] for key in self.feature(name).settings}
 
     @cached_property
     def encoder(self) -> tuple[str, str, dict[str, Any]]:
         """Place of the encoder of these features, its model, and its settings."""
         latents = self.config["latents"]
         if self.encoding != STAGE1:
-            row = self.registry.features[self.encoding]
-            return row.encoder, row.model, {name: latents[name] for name in row.settings}
+            row = self.feature(self.encoding)
+            return row.encoder, row.model, self.encoder_settings(self.encoding)
         names = ("vdvae_layers", "vdvae_precision", "vdvae_values")
         architecture = dict(self.config["models"][STAGE1])
         del architecture["checkpoint"]
@@ -298,13 +331,13 @@ class Run:
     @cached_property
     def needs_captions(self) -> bool:
         """Whether this run looks at captions at all."""
-        rows = self.registry.features
-        return any(rows[name].kind == "text" for name in self.extracted if name != STAGE1)
+        return any(self.feature(name).kind == "text" for name in self.extracted if name != STAGE1)
 
     @cached_property
     def models(self) -> list[str]:
         """The models that this run needs, besides the networks that score."""
-        encoders = [self.registry.features[name] for name in self.extracted if name != STAGE1]
+        others = (STAGE1, SCORING)
+        encoders = [self.feature(name) for name in self.extracted if name not in others]
         backbones = map(self.registry.backbone, [*self.systems, *self.oracles])
         return _distinct([STAGE1, *(row.model for row in (*encoders, *backbones) if row)])
 

@@ -39,7 +39,6 @@ def read_schema(path: str | Path, registry: Registry) -> dict[str, Any]:
     definitions, sections = schema["$defs"], schema["properties"]
     definitions["system"]["enum"] = list(registry.systems)
     definitions["oracle"]["enum"] = list(registry.oracles)
-    definitions["pictured"]["enum"] = registry.pictured
     penalties = dict.fromkeys((STAGE1, *registry.features), definitions["alpha"])
     sections["regression"]["properties"]["alpha"]["properties"] = penalties
     sections["models"]["properties"] |= dict.fromkeys(registry.models, definitions["model"])

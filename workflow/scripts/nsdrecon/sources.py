@@ -73,6 +73,8 @@ class ModelFiles:
 
     def place(self, model: str) -> str:
         """The file or the folder of one model, as its encoder is given it."""
+        if model == SCORING:
+            return self.run.encoding_network["weights"]
         files, folders = self.sources(model)
         return (files or folders)[0]
 

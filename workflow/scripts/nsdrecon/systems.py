@@ -37,7 +37,7 @@ CHOOSER = VD_VISION
 # What the workflow calls of a backbone's class.
 METHODS = ("describe", "load", "condition", "predict", "encode", "decode", "full_precision")
 # Other files lie where those of a feature space or the check of a model would.
-RESERVED = {"features": {STAGE1, "gram"}, "models": {STAGE1, SCORING}}
+RESERVED = {"features": {STAGE1, SCORING, "gram"}, "models": {STAGE1, SCORING}}
 _NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 

@@ -25,9 +25,9 @@ from torch import nn
 from nsdrecon.ahead import ahead
 from nsdrecon.devices import reuse_memory
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.protocols import Protocol
+from nsdrecon.evaluation.protocols import Protocol, protocol
 from nsdrecon.extensions import implementation
-from nsdrecon.metrics import ANOTHER_NAME, NetworkMetric, check_published
+from nsdrecon.metrics import ANOTHER_NAME, NetworkMetric, check_published, from_params
 from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model, read_config
 
 Device = str | torch.device
@@ -142,6 +142,42 @@ class FeatureExtractor:
             self._kept[layer] = _as_rows(output, self._source).clone()
 
         return hook
+
+
+def network_features(
+    nsd_id: np.ndarray,
+    images: np.ndarray,
+    weights: str | Path,
+    *,
+    network: Mapping[str, Any],
+    protocol_name: str,
+    batch_size: int,
+    device: Device,
+) -> np.ndarray:
+    """Features of images by a network that scores: what encoders of other features are called.
+
+    Parameters
+    ----------
+    nsd_id
+        (n,) the images.
+    images
+        (n, height, width, 3), uint8.
+    weights
+        The network's file or folder.
+    network
+        Its row, as :func:`nsdrecon.metrics.as_params` gives it.
+    protocol_name
+        Says how pictures are resized.
+    batch_size, device
+        As in :class:`FeatureExtractor`.
+
+    Returns
+    -------
+    float32, shape (n, n_features).
+    """
+    metric = from_params({**network, "weights": str(weights)})
+    extract = FeatureExtractor([metric], protocol(protocol_name), device)
+    return extract(images, len(nsd_id), batch_size)[metric.name].cpu().numpy()
 
 
 def _as_rows(output: torch.Tensor | np.ndarray, source: str) -> torch.Tensor:
