@@ -264,6 +264,7 @@ def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
 
 # Settings that decide which files a job is given, laid over one that asks for everything.
 EVERYTHING = {
+    "dataset": {"tests": ["vision", "synthetic"]},
     "subjects": [1, 2],
     "systems": ["vdvae", "sd-ddim", "vd-ddim"],
     "oracles": ["oracle-vdvae", "oracle-sd-ddim"],
@@ -281,6 +282,7 @@ EVERYTHING = {
     | {"best_of": ["sd-ddim"], "surfaces": {"lh": "lh_{subject:02d}.mgz"}},
 }
 FEW = {
+    "dataset": {"tests": []},
     "subjects": [1],
     "systems": ["vdvae", "sd-ddim"],
     "oracles": [],
@@ -292,9 +294,12 @@ FEW = {
 # Rules that a run has only where it is asked for their files, and the one for models in folders,
 # which the demo brings.
 NOT_PLANNED = {"doctor", "export", "plan", "validate", "verify_data", "download_repository"}
-REMOTE = FEW | {"nsd": {"source": "s3", "terms_accepted": True, "format": "hdf5", "root": "nsd"}}
+REMOTE = FEW | {
+    "dataset": {"tests": ["vision"]},
+    "nsd": {"source": "s3", "terms_accepted": True, "format": "hdf5", "root": "nsd"},
+}
 MAPS = FEW["brain"] | {"maps": [1], "regions": [], "correlation": [], "pictures": []}
-OWN = FEW | {"dataset": {"kind": "prepared"}, "brain": MAPS}
+OWN = FEW | {"dataset": {"kind": "prepared", "tests": []}, "brain": MAPS}
 OTHER_FILES = {
     "a subject less": ({}, {"subjects": [2]}),
     "a system less": ({}, {"systems": ["vdvae", "sd-ddim"]}),

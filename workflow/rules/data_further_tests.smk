@@ -39,6 +39,7 @@ rule further_betas:
         code=code("further_betas"),
         cfg=settings("responses.min_ncsnr", "responses.session_zscore"),
         experiment=experiment,
+        inputs=lambda wildcards: DATA.further_tables(wildcards.subject, experiment(wildcards)),
         sessions=standardising,
         source=DATA.source,
     script:
@@ -61,6 +62,7 @@ rule further_pictures:
     params:
         code=code("further_pictures"),
         experiment=experiment,
+        inputs=lambda wildcards: DATA.further_pictures(experiment(wildcards)),
         source=DATA.source,
     script:
         "../scripts/further_pictures.py"

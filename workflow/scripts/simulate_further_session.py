@@ -1,10 +1,10 @@
 """Write the betas of a simulated subject in NSD-Imagery or NSD-synthetic."""
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdsim.config import SimulationConfig
 from nsdsim.further_tests import write_further_session
 
-with job_log(snakemake.log[0], snakemake.rule):
+with job(snakemake, raw=True):
     write_further_session(
         snakemake.params.root,
         SimulationConfig.from_mapping(snakemake.params.cfg["simulation"]),

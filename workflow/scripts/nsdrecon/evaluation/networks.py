@@ -147,7 +147,7 @@ class FeatureExtractor:
 def network_features(
     nsd_id: np.ndarray,
     images: np.ndarray,
-    weights: str | Path,
+    folder: str | Path,
     *,
     network: Mapping[str, Any],
     protocol_name: str,
@@ -162,8 +162,8 @@ def network_features(
         (n,) the images.
     images
         (n, height, width, 3), uint8.
-    weights
-        The network's file or folder.
+    folder
+        The network's weights, a file or a folder.
     network
         Its row, as :func:`nsdrecon.metrics.as_params` gives it.
     protocol_name
@@ -175,7 +175,7 @@ def network_features(
     -------
     float32, shape (n, n_features).
     """
-    metric = from_params({**network, "weights": str(weights)})
+    metric = from_params({**network, "weights": str(folder)})
     extract = FeatureExtractor([metric], protocol(protocol_name), device)
     return extract(images, len(nsd_id), batch_size)[metric.name].cpu().numpy()
 
