@@ -78,9 +78,8 @@ def test_responses_are_predicted_from_features_of_a_network_that_scores(project)
     ids = read_ids(latents)
     images = read_array(project / RESULTS / "subj01/stimuli/train.h5", "images", ids[:2])
     clip = project / "workflow/demo_models/clip"
-    metric = NetworkMetric(
-        "CLIP (demo)", "nsdrecon.evaluation.networks:clip", str(clip), mean=CLIP_MEAN, std=CLIP_STD
-    )
+    place = "nsdrecon.evaluation.networks:clip"
+    metric = NetworkMetric("CLIP (demo)", place, weights=str(clip), mean=CLIP_MEAN, std=CLIP_STD)
     found = FeatureExtractor([metric], protocol("brain-diffuser"))(images, 2)[metric.name]
     np.testing.assert_allclose(read_array(latents, "latents", ids[:2]), found, atol=1e-5)
     table = read_table(project / RESULTS / "subj01/correlation.tsv").set_index(["system", "region"])
