@@ -1,6 +1,7 @@
 """Ridge from files to files: the numbers of scikit-learn, one clear error for what does not fit."""
 
 import shutil
+from dataclasses import fields
 
 import h5py
 import numpy as np
@@ -542,3 +543,11 @@ def test_a_copied_weights_file_is_enough_to_decode(experiment, tmp_path_factory)
     shutil.copy(experiment.folder / "weights.h5", alone)
     shutil.rmtree(experiment.folder)
     np.testing.assert_array_equal(decode(alone, experiment.test_betas), expected)
+
+
+def test_statistics_of_another_number_of_targets_are_refused(tmp_path):
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        for field in fields(TargetStatistics):
+            file[field.name] = np.zeros(3 if field.name == "target_std" else 4)
+        with pytest.raises(InputError, match=r"weights.h5: found 'target_std' of shape \(3,\)"):
+            TargetStatistics.read(file)

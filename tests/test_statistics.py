@@ -381,3 +381,22 @@ def test_subjects_may_have_seen_other_images():
 def test_a_table_of_another_kind():
     with pytest.raises(InputError, match="expected also undefined"):
         metrics_table([scores("sd-ddpm").drop(columns="undefined")], **SETTINGS)
+
+
+def test_the_limits_are_shifted_by_bias_and_skewness_as_published():
+    """Efron 1987, equations 3.9 and 4.4; a draw at the mean is half below it."""
+    level, z = 0.9, scipy.stats.norm.ppf(0.95)
+    ties = np.r_[np.linspace(0, 0.4, 100), np.full(100, 0.5), np.linspace(0.6, 1, 100)][:, None]
+    alike = statistics._bca(np.array([0.5]), ties, np.zeros((4, 1)), level)
+    assert (alike.low[0], alike.high[0]) == pytest.approx(np.quantile(ties, [0.05, 0.95]))
+
+    draws, influence = np.linspace(0, 1, 1001)[:, None], np.array([[3.0], [-1.0], [-1.0], [-1.0]])
+    found = statistics._bca(np.array([0.5]), draws, influence, level)
+    acceleration = 24 / (6 * 12**1.5)
+    expected = scipy.stats.norm.cdf([-z / (1 + acceleration * z), z / (1 - acceleration * z)])
+    assert (found.low[0], found.high[0]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_only_image_of_a_subject_has_no_influence():
+    values, seen = np.array([[[0.7], [0.0]]]), np.array([[[1.0], [0.0]]])
+    np.testing.assert_array_equal(statistics._influence(values, seen), np.zeros((2, 1)))
