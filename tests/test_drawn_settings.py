@@ -31,8 +31,8 @@ def drawn(rule: Mapping[str, Any]) -> SearchStrategy:
     """Values that a rule of the schema allows, the smallest of them."""
     if "$ref" in rule:
         rule = RULES["$defs"][rule["$ref"].rpartition("/")[2]]
-    if "enum" in rule:
-        return st.sampled_from(rule["enum"])
+    if named := rule.get("enum", rule.get("examples")):
+        return st.sampled_from(named)
     if "const" in rule:
         return st.just(rule["const"])
     if "oneOf" in rule:
@@ -47,7 +47,7 @@ def section(rule: Mapping[str, Any], without: set[str] = frozenset()) -> SearchS
     optional = {
         name: drawn(value)
         for name, value in rule.get("properties", {}).items()
-        if name not in without and value.get("type") != "string"
+        if name not in without and (value.get("type") != "string" or "examples" in value)
     }
     required = {name: optional.pop(name) for name in rule.get("required", []) if name in optional}
     return st.fixed_dictionaries(required, optional=optional)

@@ -70,10 +70,19 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills,
     assert not list((project / "results").rglob(".partial-*"))
 
 
-def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(tiny, tmp_path):
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        pytest.param(SUBJECT / "betas", ["train.h5", "test.h5"], id="responses"),
+        pytest.param(SUBJECT.parent / "data/models", ["vdvae.tsv", "vdvae.record.tsv"], id="model"),
+    ],
+)
+def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
+    tiny, tmp_path, folder, names
+):
     project = Path(shutil.copytree(tiny, tmp_path / "p", symlinks=True))
-    targets = [str(SUBJECT / "betas" / f"{split}.h5") for split in ("train", "test")]
-    whole = contents(project, [SUBJECT / "betas"])
+    targets = [str(folder / name) for name in names]
+    whole = contents(project, [folder])
     for target in targets:
         (project / target).unlink()
     (project / "fault.txt").write_text(f"ended {targets[0]}")
@@ -87,5 +96,5 @@ def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
     assert done.returncode == 0, done.stderr[-6000:]
     assert "what a killed run had finished is taken as it is" in done.stderr
     assert [(project / target).stat().st_ino for target in targets] == files
-    assert contents(project, [SUBJECT / "betas"]) == whole
+    assert contents(project, [folder]) == whole
     assert not started_jobs(project, "-n", *targets, overlays=OVERLAYS)

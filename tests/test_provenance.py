@@ -233,7 +233,7 @@ def test_predictions_of_another_subject_are_refused(called_local):
 
 def test_every_script_of_a_result_looks_at_its_inputs():
     """Those of downloads and models have nothing that says what it is."""
-    apart = {"doctor", "manifest", "model_check", "validate", "verify_data"}
+    apart = {"doctor", "manifest", "validate", "verify_data"}
     apart |= {"download_file", "download_repository", "download_weights"}
     scripts = (ROOT / "workflow/scripts").glob("*.py")
     assert {one.stem for one in scripts if "with job(snakemake" not in one.read_text()} == apart

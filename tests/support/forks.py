@@ -1,6 +1,8 @@
 """Python programs in forks of a process that has loaded the large libraries already.
 
-Starting Python, Snakemake and torch takes longer than what most tests ask of them.
+Starting Python, Snakemake and torch takes longer than what most tests ask of them. Jobs of a run that
+is started here are forks, too. Those of `workflow_runs.started`, of the runs on SLURM and of the tests
+of deployment are not: every rule is also run by a Python of its own.
 """
 
 from __future__ import annotations
@@ -8,21 +10,28 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing of the project is among them, since every run has its own project's code.
 _LIBRARIES = [
+    "boto3",
     "diffusers.pipelines.deprecated.versatile_diffusion.modeling_text_unet",
+    "matplotlib.pyplot",
     "nibabel",
     "pandas",
     "scipy.io",
+    "skimage.metrics",
     "sklearn.cluster",
     "snakemake.cli",
+    "threadpoolctl",
     "transformers.models.clip.modeling_clip",
 ]
 
@@ -71,7 +80,68 @@ def _program(
     if program == "snakemake":
         from snakemake.cli import main
 
+        _fork_jobs()
         main()
     else:
         sys.path.insert(0, str(Path(program).resolve().parent))
         runpy.run_path(program, run_name="__main__")
+
+
+def _fork_jobs() -> None:
+    """Let jobs of this Snakemake run in forks of what this process is now, before it has threads."""
+    from snakemake.benchmark import benchmarked
+    from snakemake.script import PythonScript
+
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        near.close()
+        _serve_jobs(far)
+    far.close()
+    in_a_new_python = PythonScript.execute_script
+
+    def execute_script(script, path, edit=False):
+        if edit or script.conda_env or script.container_img:
+            return in_a_new_python(script, path, edit)
+        here, there = multiprocessing.Pipe()
+        socket.send_fds(near, [b"job"], [there.fileno()])
+        there.close()
+        # As Snakemake tells a program of its own.
+        here.send((path, {**os.environ, "OMP_NUM_THREADS": str(script.threads)}))
+        with benchmarked(here.recv(), script.bench_record):
+            code = here.recv()
+        if code:
+            raise subprocess.CalledProcessError(code, path)
+
+    PythonScript.execute_script = execute_script
+
+
+def _serve_jobs(requests: socket.socket) -> None:
+    """Fork for every job that is asked for, until Snakemake has ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while (request := socket.recv_fds(requests, 16, 1))[0]:
+        (descriptor,) = request[1]
+        if os.fork() == 0:
+            requests.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _run_job(Connection(descriptor))
+            break
+        os.close(descriptor)
+    os._exit(0)
+
+
+def _run_job(asked: Connection) -> None:
+    job = multiprocessing.get_context("fork").Process(target=_script, args=asked.recv())
+    job.start()
+    asked.send(job.pid)
+    job.join()
+    asked.send(job.exitcode)
+
+
+def _script(path: str, variables: Mapping[str, str]) -> None:
+    from threadpoolctl import threadpool_limits
+
+    os.environ.clear()
+    os.environ.update(variables)
+    threadpool_limits(int(variables["OMP_NUM_THREADS"]))
+    sys.argv[:] = [path]
+    runpy.run_path(path, run_name="__main__")

@@ -31,11 +31,11 @@ onstart:
         for leftover in remove_leftovers(made, untouched_s=86_400 if cluster else 0):
             logger.info(f"Removed {leftover}, which a killed job left.")
         for job in jobs:
-            # Those of which Snakemake knows that they were started and not that they ended; what
-            # a job updates (downloads) stays in its place.
+            # Those of which Snakemake knows that they were started and not that they ended; of a
+            # download, which updates all its files, they stay in their places.
             started = set(workflow.async_run(workflow.persistence.incomplete(job)))
             ended = started and started == set(job.output) and Path(job.log[0]).is_file()
-            if ended and not any(path.flags.get("update") for path in started):
+            if ended and not all(path.flags.get("update") for path in started):
                 keep_whole(job.output, job.log[0])
         # Its imports are not needed to read the rules, and this is not called in a job.
         from nsdrecon.graph.time_left import time_left

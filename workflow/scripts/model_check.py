@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from nsdrecon.logs import job_log
+from nsdrecon.job import job
 from nsdrecon.model_check import loaded_parts
 from nsdrecon.store import write_table
 from nsdrecon.transfer.manifest import write_manifest
 from nsdrecon.transfer.weights import check_own_files
 
-with job_log(snakemake.log[0], snakemake.rule) as log:
+# The files of a model say nothing of where they come from.
+with job(snakemake, raw=True) as log:
     records = check_own_files(snakemake.params.own, snakemake.output.record)
     kind, place = snakemake.params.loaded
     table = pd.DataFrame(loaded_parts(kind, snakemake.params.model, place))

@@ -32,13 +32,15 @@ def named_extensions(settings: Mapping[str, Any]) -> list[str]:
 def read_schema(path: str | Path, registry: Registry) -> dict[str, Any]:
     """The JSON schema of the configuration, with the names of a registry in it.
 
-    Its definitions of a system, of an oracle and of features of pictures are given their names;
-    each feature space gets a penalty and each model a section of its folders.
+    Its definitions of a system and of an oracle are given their names; each feature space gets a
+    penalty and each model a section of its folders. Features that pictures have are examples of
+    what responses can be predicted from, since networks that score can be, too.
     """
     schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     definitions, sections = schema["$defs"], schema["properties"]
     definitions["system"]["enum"] = list(registry.systems)
     definitions["oracle"]["enum"] = list(registry.oracles)
+    sections["brain"]["properties"]["encoding"]["examples"] = registry.pictured
     penalties = dict.fromkeys((STAGE1, *registry.features), definitions["alpha"])
     sections["regression"]["properties"]["alpha"]["properties"] = penalties
     sections["models"]["properties"] |= dict.fromkeys(registry.models, definitions["model"])
