@@ -22,7 +22,7 @@ import runpy
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -31,7 +31,9 @@ from types import SimpleNamespace
 from benchmarks import SCRIPTS, asked_for, full_config, in_own_process
 from benchmarks.nsd_sized import (
     N_SESSIONS,
+    N_SYNTHETIC,
     N_TEST,
+    SCREEN,
     ids_of,
     write_categories,
     write_design,
@@ -42,6 +44,7 @@ from benchmarks.nsd_sized import (
     write_sessions,
     write_shards,
     write_stimuli,
+    write_synthetic,
 )
 from nsdrecon.metrics import as_params, configured_metrics
 from nsdrecon.provenance import written_in
@@ -55,6 +58,7 @@ RUN = "sizes"
 GROWTH = 1.25  # at most, of a peak when the data double, where memory is bounded by blocks
 # Rules that config.yaml as it is does not run are asked about as well.
 ALSO = {
+    "dataset": {"tests": ["synthetic"]},
     "nsd": {"stimuli": "whole", "volumes": "whole"},
     "stage2": {"samples": 5},
     "brain": {key: [1] for key in ("maps", "regions", "dimensions", "correlation", "pictures")},
@@ -77,27 +81,38 @@ def main(argv: list[str] | None = None) -> None:
     """Print a row a job; fails if a rule asks for less than it takes."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
     config = full_config(ALSO)
-    asked = asked_for(config)
+    with tempfile.TemporaryDirectory() as folder:
+        compare(
+            chain.from_iterable(part(Path(folder), config) for part in PARTS), asked_for(config)
+        )
+
+
+def compare(jobs: Iterable[Job], asked: Mapping[str, tuple[int, int]]) -> None:
+    """Print a row a job, with the memory (MB) and the minutes that its rule asks for.
+
+    Raises
+    ------
+    SystemExit
+        If a job takes more, or its memory grows with the data.
+    """
     columns = f"{'seconds':>8} {'peak MB':>8} {'asks MB':>8} {'min':>4}"
     print(f"{'rule':22} {'part':>14} {columns}")
     failures: list[str] = []
-    about = {"source": "noise", "settings": {}}
-    with tempfile.TemporaryDirectory() as folder, written_in(RUN, about):
-        peaks: dict[str, float] = {}
-        for part in PARTS:
-            for job in part(Path(folder), config):
-                found = in_own_process(__file__, job.rule, json.dumps(asdict(job)))
-                memory, minutes = asked[job.rule]
-                print(
-                    f"{job.rule:22} {job.share or 'all':>14} {found['seconds']:8.1f} "
-                    f"{found['peak_mb']:8.0f} {memory:8} {minutes:4}",
-                    flush=True,
-                )
-                if found["peak_mb"] > memory or found["seconds"] > 60 * minutes:
-                    failures.append(f"{job.rule} takes more than it asks for")
-                if found["peak_mb"] > GROWTH * peaks.get(job.rule, math.inf):
-                    failures.append(f"{job.rule}: memory grows with the data")
-                peaks[job.rule] = found["peak_mb"]
+    peaks: dict[str, float] = {}
+    with written_in(RUN, {"source": "noise", "settings": {}}):
+        for job in jobs:
+            found = in_own_process(__file__, job.rule, json.dumps(asdict(job)))
+            memory, minutes = asked[job.rule]
+            print(
+                f"{job.rule:22} {job.share or 'all':>14} {found['seconds']:8.1f} "
+                f"{found['peak_mb']:8.0f} {memory:8} {minutes:4}",
+                flush=True,
+            )
+            if found["peak_mb"] > memory or found["seconds"] > 60 * minutes:
+                failures.append(f"{job.rule} takes more than it asks for")
+            if found["peak_mb"] > GROWTH * peaks.get(job.rule, math.inf):
+                failures.append(f"{job.rule}: memory grows with the data")
+            peaks[job.rule] = found["peak_mb"]
     if failures:
         raise SystemExit("; ".join(failures))
 
@@ -179,6 +194,20 @@ def responses(folder: Path, config: dict) -> Iterator[Job]:
             "tests": [],
             "sessions": list(range(1, N_SESSIONS + 1)),
         },
+    )
+    further, further_design = write_synthetic(folder)
+    yield Job(
+        "further_betas",
+        {
+            "session": further,
+            "tables": [further_design],
+            "train": train,
+            "sessions": [],
+            "trials": trials,
+        },
+        [f"{folder}/further.h5"],
+        {"experiment": "synthetic", "sessions": []},
+        {"subject": "subj01", "test": "synthetic"},
     )
     yield Job(
         "repeats_betas",
@@ -308,6 +337,14 @@ def pictures(folder: Path, config: dict) -> Iterator[Job]:
         [f"{folder}/shared.h5"],
         wildcards={},
     )
+    screens = write_stimuli(folder, N_SYNTHETIC, SCREEN)
+    yield Job(
+        "further_pictures",
+        {"pictures": [screens]},
+        [f"{folder}/further.h5"],
+        {"experiment": "synthetic"},
+        {"test": "synthetic"},
+    )
     floors = [f"{folder}/floor-{name}.h5" for name in ("mean", "grey", "random", "nearest")]
     yield Job(
         "floors",
@@ -315,7 +352,7 @@ def pictures(folder: Path, config: dict) -> Iterator[Job]:
         floors,
         {"cfg": _settings(config, "seed")},
     )
-    _remove(brick, images, f"{folder}/shared.h5", *floors)
+    _remove(brick, screens, images, f"{folder}/shared.h5", *floors)
     shards = write_shards(folder, "images", N_TEST, (1, 512, 512, 3))
     yield Job("reconstructions", shards, [f"{folder}/joined.h5"])
     _remove(f"{folder}/joined.h5", *shards)

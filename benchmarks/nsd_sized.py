@@ -10,6 +10,7 @@ VOLUME = (81, 104, 83)  # subject 1, func1pt8mm
 N_SESSIONS, N_TRIALS, N_VOXELS = 37, 750, 15_724
 N_SHARED, N_IMAGES, N_STIMULI, SIZE = 1000, 10_000, 73_000, 425
 N_TEST, N_TRAIN = 982, 8859
+N_SYNTHETIC, N_SYNTHETIC_TRIALS, SCREEN = 284, 744, (714, 1360)
 N_SHARDS = 8
 
 
@@ -76,28 +77,43 @@ def write_design(folder: Path) -> None:
 
 def write_sessions(folder: Path) -> list[str]:
     """The voxels of all sessions, as ``session_betas`` leaves them."""
+    from nsdrecon.data.nsd import read_trials
+
+    sessions = read_trials(folder / "trials.tsv").groupby("session")
+    return [_write_session(folder, session, rows) for session, rows in sessions]
+
+
+def write_synthetic(folder: Path) -> tuple[str, str]:
+    """The voxels of NSD-synthetic, as ``further_session`` leaves them, and its design."""
+    import numpy as np
+    import scipy.io
+
+    from nsdrecon.data.further_tests import further_trials
+
+    design = f"{folder}/synthetic.mat"
+    numbers = np.random.default_rng(0).integers(1, N_SYNTHETIC + 1, N_SYNTHETIC_TRIALS)
+    scipy.io.savemat(design, {"masterordering": numbers[None]})
+    return _write_session(folder, "synthetic", further_trials("synthetic", [design])), design
+
+
+def _write_session(folder: Path, session: int | str, trials) -> str:
     import numpy as np
 
-    from nsdrecon.data.nsd import read_trials
     from nsdrecon.data.session_files import NSD_UNITS
     from nsdrecon.data.volumes import Voxels
     from nsdrecon.store import create_h5
 
-    rng = np.random.default_rng(0)
-    trials = read_trials(folder / "trials.tsv")
     index = np.argwhere(np.ones((1, 1, N_VOXELS))).astype(np.int32)
-    voxels = Voxels(index, (1, 1, N_VOXELS), np.eye(4), "noise")
-    paths = []
-    for session, rows in trials.groupby("session"):
-        paths.append(f"{folder}/session{session:02d}.h5")
-        with create_h5(paths[-1]) as file:
-            betas = rng.integers(-3000, 3000, (N_TRIALS, N_VOXELS), dtype=np.int16)
-            file.create_dataset("betas", data=betas, chunks=(N_TRIALS, 64))
-            for name in ("nsd_id", "trial"):
-                file.create_dataset(name, data=rows[name].to_numpy(dtype=np.int64))
-            voxels.write(file)
-            file.attrs.update(subject="subj01", session=session, units=NSD_UNITS)
-    return paths
+    path = f"{folder}/session-{session}.h5"
+    with create_h5(path) as file:
+        rng = np.random.default_rng(0)
+        betas = rng.integers(-3000, 3000, (len(trials), N_VOXELS), dtype=np.int16)
+        file.create_dataset("betas", data=betas, chunks=(len(trials), 64))
+        for name in ("nsd_id", "trial"):
+            file.create_dataset(name, data=trials[name].to_numpy(dtype=np.int64))
+        Voxels(index, (1, 1, N_VOXELS), np.eye(4), "noise").write(file)
+        file.attrs.update(subject="subj01", session=session, units=NSD_UNITS)
+    return path
 
 
 def write_regions(folder: Path, names: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -121,16 +137,16 @@ def noise_features(nsd_id, images, *, folder: str, batch_size: int, device: str)
     return np.random.default_rng(0).standard_normal((len(nsd_id), 8192), dtype=np.float32)
 
 
-def write_stimuli(folder: Path) -> str:
-    """The file of all stimuli, of its size but without content: a hole on the disk."""
+def write_stimuli(folder: Path, n: int = N_STIMULI, size: tuple[int, int] = (SIZE, SIZE)) -> str:
+    """A file of stimuli, NSD's by default, without content: a hole on the disk."""
     import h5py
 
-    path = f"{folder}/nsd_stimuli.hdf5"
+    path = f"{folder}/stimuli-{n}.hdf5"
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(path, "w") as file:
-        space = h5py.h5s.create_simple((N_STIMULI, SIZE, SIZE, 3))
+        space = h5py.h5s.create_simple((n, *size, 3))
         h5py.h5d.create(file.id, b"imgBrick", h5py.h5t.STD_U8LE, space, layout)
     return path
 

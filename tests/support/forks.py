@@ -1,8 +1,8 @@
 """Python programs in forks of a process that has loaded the large libraries already.
 
-Starting Python, Snakemake and torch takes longer than what most tests ask of them. Jobs of a run that
-is started here are forks, too. Those of `workflow_runs.started`, of the runs on SLURM and of the tests
-of deployment are not: every rule is also run by a Python of its own.
+Starting Python, Snakemake and torch takes longer than what most tests ask of them. Jobs of a run
+that is started here are forks, too. Those of `workflow_runs.started`, of the runs on SLURM and of
+the tests of deployment are not: every rule is also run by a Python of its own.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _program(
 
 
 def _fork_jobs() -> None:
-    """Let jobs of this Snakemake run in forks of what this process is now, before it has threads."""
+    """Let jobs of this Snakemake run in forks of this process, which has no threads yet."""
     from snakemake.benchmark import benchmarked
     from snakemake.script import PythonScript
 
@@ -101,7 +101,8 @@ def _fork_jobs() -> None:
 
     def execute_script(script, path, edit=False):
         if edit or script.conda_env or script.container_img:
-            return in_a_new_python(script, path, edit)
+            in_a_new_python(script, path, edit)
+            return
         here, there = multiprocessing.Pipe()
         socket.send_fds(near, [b"job"], [there.fileno()])
         there.close()
@@ -144,4 +145,8 @@ def _script(path: str, variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
     threadpool_limits(int(variables["OMP_NUM_THREADS"]))
     sys.argv[:] = [path]
-    runpy.run_path(path, run_name="__main__")
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)

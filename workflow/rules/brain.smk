@@ -199,7 +199,7 @@ rule correlation:
         # bench_sizes: 3.0 GB without the network, rehearsal: 1.9 GB with it, on a CPU; half as much
         # again as both, and 4 GB for CUDA.
         mem_mb=scaled(12000),
-        runtime=scaled(60),
+        runtime=scaled(120),
         gpu=1,
     params:
         code=code("correlation", *ENCODER_CODE),
@@ -246,7 +246,7 @@ rule best_of:
     resources:
         # As `correlation`, which has more pictures: both take them one sample at a time.
         mem_mb=scaled(12000),
-        runtime=scaled(60),
+        runtime=scaled(120),
         gpu=1,
     params:
         code=code("best_of", *ENCODER_CODE),

@@ -1,16 +1,16 @@
 # What the rules share: fingerprints and settings for params, resources, paths and input functions.
 #
 # mem_mb and runtime of rules are those of a first attempt at full NSD. On CPU nodes mem_mb is 1.5 to 2
-# times the peak that benchmarks/bench_sizes.py and bench_ridge.py --full measure, and 1000 at least,
-# since Snakemake itself runs in a job twice; bench_sizes fails where a peak is above what its rule
-# asks for; bench_evaluation_job does so for evaluation, and `make rehearsal` for all rules, with models
-# and volumes at their true sizes and few images. Where a figure is the rehearsal's alone, its rule says
-# so: it ran on a CPU, where no CUDA takes memory.
+# times the peak that benchmarks/bench_sizes.py, bench_brought.py and bench_ridge.py --full measure, and
+# 1000 at least, since Snakemake itself runs in a job twice; they fail where a peak is above what its
+# rule asks for; bench_evaluation_job does so for evaluation, and `make rehearsal` for all rules, with
+# models and volumes at their true sizes and few images. Where a figure is the rehearsal's alone, its
+# rule says so: it ran on a CPU, where no CUDA takes memory.
 #
 # Limits of rules with a GPU are for cards ten times slower than the one in nsdrecon/graph/rates.py and
-# two shards a subject, so that a job works longer than it takes to load its model. `features`, `samples`
-# and `correlation` were timed in the rehearsal alone, on two CPU cores: at .9 s a picture they would
-# take 2.1, 1.2 and 1.4 times their limits at NSD's counts, and any GPU is quicker than that.
+# two shards a subject, so that a job works longer than it takes to load its model. Those of `features`,
+# `samples`, `evaluation`, `best_of` and `correlation` are 1.3 to 2 times what two CPU cores would take
+# for NSD's images at the rates that the rehearsal measured there, since no card is slower.
 
 from functools import cache
 from types import SimpleNamespace

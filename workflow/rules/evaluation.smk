@@ -109,7 +109,7 @@ rule evaluation:
     resources:
         # bench_evaluation_job: 3.8 GB on a CPU, system by system; half as much again, and 4 GB for CUDA.
         mem_mb=scaled(10000),
-        runtime=scaled(60),
+        runtime=scaled(240),
         gpu=1,
     params:
         code=code("evaluation", *source_files(METRICS)),

@@ -99,7 +99,7 @@ rule features:
     resources:
         # Rehearsal: 2.7 GB on a CPU, for pictures; half as much again, and 4 GB for CUDA.
         mem_mb=scaled(8000),
-        runtime=scaled(30),
+        runtime=scaled(120),
         gpu=1,
     params:
         code=lambda wildcards: fingerprint("features", *encoder_code(wildcards.feature)),

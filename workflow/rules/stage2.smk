@@ -99,7 +99,7 @@ rule samples:
     resources:
         # Rehearsal: 1.9 GB on a CPU; half as much again, and 4 GB for CUDA.
         mem_mb=scaled(7000),
-        runtime=scaled(60),
+        runtime=scaled(120),
         gpu=1,
     params:
         code=code("samples"),
