@@ -2,8 +2,9 @@
 
 As `bench_sizes`, with the files of one subject brought in the form of ``dataset.kind: prepared``: a
 session's volumes, pictures and a table of trials; responses of all sessions for the noise ceiling.
+A session of GLMsingle's own ``.npy`` is beside it, since a pickled array is read whole.
 
-Run with ``python -m benchmarks.bench_brought`` (two minutes on two cores, 2 GB of disk).
+Run with ``python -m benchmarks.bench_brought`` (two minutes on two cores, 4 GB of disk).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.bench_sizes import Job, compare
 from benchmarks.nsd_sized import (
     N_SESSIONS,
     write_design,
+    write_glmsingle,
     write_session_volume,
     write_sessions,
     write_stimuli,
@@ -61,20 +63,31 @@ def _write(folder: Path) -> dict[str, object]:
 
 
 def _jobs(folder: Path, settings: dict[str, object]) -> Iterator[Job]:
-    (prepared,) = (reader for reader in READERS if reader.kind == "prepared")
+    prepared, glmsingle = (
+        next(reader for reader in READERS if reader.kind == kind)
+        for kind in ("prepared", "glmsingle")
+    )
     own = {key: settings[key] for key in prepared.settings} | {"tests": []}
     trials = f"{folder}/trials.tsv"
-    yield Job(
-        "read_session",
-        {
-            "betas": f"{folder}/betas01.nii.gz",
-            "mask": settings["mask"],
-            "trials": trials,
-        },
-        [f"{folder}/session.h5"],
-        {"reader": (prepared.place, own, 1, list(range(1, N_SESSIONS + 1)))},
-        {"subject": "subj01", "session": "01"},
-    )
+    outputs = own | {"column": "image", "ignored": []} | write_glmsingle(folder)
+    readers = {
+        "GLMsingle .npy": (glmsingle.place, outputs, 1, [1]),
+        "nii.gz": (prepared.place, own, 1, list(range(1, N_SESSIONS + 1))),
+    }
+    for share, reader in readers.items():
+        yield Job(
+            "read_session",
+            {
+                "betas": reader[1]["betas"].format(session=1),
+                "mask": settings["mask"],
+                "trials": trials,
+            },
+            [f"{folder}/session.h5"],
+            {"reader": reader},
+            {"subject": "subj01", "session": "01"},
+            share,
+        )
+    Path(outputs["betas"]).unlink()
     pictures = {"pictures": settings["pictures"]}
     params = {"pictures": prepared.pictures}
     yield Job("read_train_pictures", {**pictures, "trials": trials}, [f"{folder}/train.h5"], params)

@@ -40,6 +40,7 @@ def volume_header(n_trials: int) -> bytes:
     header.set_data_shape((*VOLUME, n_trials))
     header.set_data_dtype(np.int16)
     header.set_slope_inter(1, 0)
+    header.set_sform(np.eye(4), code="aligned")  # as that of the mask
     header["vox_offset"] = 352
     header["magic"] = b"n+1"
     return header.binaryblock + bytes(4)
@@ -114,6 +115,21 @@ def _write_session(folder: Path, session: int | str, trials) -> str:
         Voxels(index, (1, 1, N_VOXELS), np.eye(4), "noise").write(file)
         file.attrs.update(subject="subj01", session=session, units=NSD_UNITS)
     return path
+
+
+def write_glmsingle(folder: Path) -> dict[str, str]:
+    """A session's volumes as GLMsingle's outputs, with a design; the settings that name them."""
+    import numpy as np
+
+    paths = {
+        "betas": folder / "outputs.npy",
+        "trials": folder / "onsets.npy",
+        "test": folder / "test.tsv",
+    }
+    np.save(paths["betas"], {"betasmd": np.ones((*VOLUME, N_TRIALS), dtype=np.float32)})
+    np.save(paths["trials"], np.eye(N_TRIALS, dtype=np.uint8))
+    paths["test"].write_text("image\n0\n", encoding="utf-8")
+    return {name: str(path) for name, path in paths.items()}
 
 
 def write_regions(folder: Path, names: Sequence[str]) -> tuple[str, dict[str, str]]:

@@ -54,7 +54,8 @@ rule read_session:
     conda:
         "../envs/nsdrecon.yaml"
     resources:
-        mem_mb=scaled(2000),
+        # bench_brought: 2.2 GB for a session of whole volumes in GLMsingle's .npy, .2 GB in other forms.
+        mem_mb=scaled(4000),
         runtime=scaled(30),
     params:
         code=reading("read_session", READER.place),

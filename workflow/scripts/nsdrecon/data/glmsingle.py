@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.lib import format as npy
@@ -93,7 +94,7 @@ class GLMsingle(Prepared):
     def _values(self, path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.ndarray:
         if path.suffix in (".h5", ".hdf5"):
             with open_h5(path) as file:
-                return from_array(_by_trial(dataset(file, BETAS)[()]), path, voxels, n_trials, rows)
+                return from_array(_by_trial(dataset(file, BETAS)), path, voxels, n_trials, rows)
         if path.suffix == ".npy":
             return from_array(_by_trial(_pickled(path)), path, voxels, n_trials, rows)
         return super()._values(path, voxels, n_trials, rows)
@@ -116,10 +117,10 @@ def _shown(path: Path) -> np.ndarray:
     return np.argwhere(design)[:, 1]
 
 
-def _by_trial(betas: np.ndarray) -> np.ndarray:
+def _by_trial(betas: np.ndarray | h5py.Dataset) -> np.ndarray | h5py.Dataset:
     """Volumes as they are; (voxels, trials) and (voxels, 1, 1, trials) as (trials, voxels)."""
     flat = betas.ndim == 2 or (betas.ndim == 4 and betas.shape[1:3] == (1, 1))
-    return betas.reshape(len(betas), -1).T if flat else betas
+    return betas[()].reshape(len(betas), -1).T if flat else betas
 
 
 def _pickled(path: Path) -> np.ndarray:
