@@ -33,7 +33,7 @@ rule further_betas:
     conda:
         "../envs/nsdrecon.yaml"
     resources:
-        mem_mb=scaled(1000),
+        mem_mb=scaled(1500),
         runtime=scaled(15),
     params:
         code=code("further_betas"),
