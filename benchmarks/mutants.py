@@ -38,14 +38,14 @@ LONGEST = 300  # seconds by the clock
 
 # Names for the command line: modules, and the tests that are to notice.
 PARTS = {
-    "ridge": (["ridge/*.py"], ["ridge", "ridge_files"]),
+    "ridge": (["ridge/*.py"], ["ridge", "ridge_files", "ridge_refused"]),
     "metrics": (
         ["metrics.py", "evaluation/pixels.py", "evaluation/similarity.py"],
         ["metrics", "pixels", "similarity"],
     ),
     "statistics": (["evaluation/statistics.py"], ["statistics"]),
     "nsd": (["data/nsd.py"], ["nsd"]),
-    "betas": (["data/betas.py"], ["betas"]),
+    "betas": (["data/betas.py"], ["betas", "betas_refused"]),
     "sampling": (["diffusion/sampling.py"], ["diffusion_sampling"]),
     "randomness": (["randomness.py"], ["randomness"]),
 }
