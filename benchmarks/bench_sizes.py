@@ -337,7 +337,7 @@ def pictures(folder: Path, config: dict) -> Iterator[Job]:
         [f"{folder}/shared.h5"],
         wildcards={},
     )
-    screens = write_stimuli(folder, N_SYNTHETIC, SCREEN)
+    screens = write_stimuli(folder, "screens.hdf5", N_SYNTHETIC, SCREEN)
     yield Job(
         "further_pictures",
         {"pictures": [screens]},

@@ -153,11 +153,16 @@ def noise_features(nsd_id, images, *, folder: str, batch_size: int, device: str)
     return np.random.default_rng(0).standard_normal((len(nsd_id), 8192), dtype=np.float32)
 
 
-def write_stimuli(folder: Path, n: int = N_STIMULI, size: tuple[int, int] = (SIZE, SIZE)) -> str:
+def write_stimuli(
+    folder: Path,
+    name: str = "nsd_stimuli.hdf5",
+    n: int = N_STIMULI,
+    size: tuple[int, int] = (SIZE, SIZE),
+) -> str:
     """A file of stimuli, NSD's by default, without content: a hole on the disk."""
     import h5py
 
-    path = f"{folder}/stimuli-{n}.hdf5"
+    path = f"{folder}/{name}"
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)

@@ -10,6 +10,7 @@ from nsdrecon import refusals, whole_files
 from nsdrecon.errors import InputError
 from nsdrecon.job import job
 from nsdrecon.logs import job_log
+from nsdrecon.whole_files import whole_folder
 
 GIVEN, LOG = "photo.png", "logs/rule.log"
 MADE = ["a.txt", "b.txt"]
@@ -19,20 +20,29 @@ class Params(dict):
     __getattr__ = dict.__getitem__
 
 
-def run(raw=False, **params):
+def write_text(path):
+    Path(path).write_text(f"{path} of {Path(GIVEN).read_text()}")
+
+
+def write_folder(path):
+    with whole_folder(path) as partial:
+        (partial / "picture").write_text(Path(GIVEN).read_text())
+
+
+def run(raw=False, made=MADE, write=write_text, **params):
     """A job that writes two files from a third; whether it did, or found them."""
     snakemake = SimpleNamespace(
         log=[LOG],
         rule="rule",
         config={"run": {"name": "demo"}},
         input=[GIVEN],
-        output=MADE,
+        output=made,
         params=Params({"code": "c0de", "how": {"device": "cpu"}} | params),
     )
     try:
         with job(snakemake, raw=raw):
-            for path in MADE:
-                Path(path).write_text(f"{path} of {Path(GIVEN).read_text()}")
+            for path in made:
+                write(path)
     except SystemExit as end:
         return bool(end.code)
     return True
@@ -71,6 +81,27 @@ def test_raw_data_are_taken_as_well():
     assert run(raw=True)
     started_again()
     assert not run(raw=True)
+
+
+def test_a_folder_is_taken_as_well():
+    assert run(made=["folder"], write=write_folder)
+    for _ in range(2):  # killed again before the job has started
+        whole_files.remove_leftovers(["folder"])
+        whole_files.keep_whole(["folder"], LOG)
+        assert not Path("folder").exists()
+    Path(LOG).unlink()
+    assert not run(made=["folder"], write=write_folder)
+    assert Path("folder/picture").read_text() == "a cat"
+    assert [path.name for path in Path().glob(".*")] == []
+
+
+def test_what_is_left_of_a_folder_is_removed():
+    with whole_folder("folder") as partial:
+        pass
+    partial.mkdir()
+    (partial / "picture").write_text("half")
+    assert whole_files.remove_leftovers(["folder"]) == [partial]
+    assert not partial.exists()
 
 
 def other_input():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nsdrecon.whole_files import remove
 from slurm_cluster import wait_until
 from tiny_runs import OVERLAYS
 from workflow_runs import copy_project, snakemake, started, started_jobs
@@ -75,6 +76,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills,
     [
         pytest.param(SUBJECT / "betas", ["train.h5", "test.h5"], id="responses"),
         pytest.param(SUBJECT.parent / "data/models", ["vdvae.tsv", "vdvae.record.tsv"], id="model"),
+        pytest.param(SUBJECT.parent / "gallery/pictures", ["subj01"], id="folder"),
     ],
 )
 def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
@@ -84,7 +86,7 @@ def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
     targets = [str(folder / name) for name in names]
     whole = contents(project, [folder])
     for target in targets:
-        (project / target).unlink()
+        remove(project / target)
     (project / "fault.txt").write_text(f"ended {targets[0]}")
     process = started(project, *PROFILE, *targets, overlays=OVERLAYS, PYTHONPATH=str(FAULTS))
     wait_until((project / "waiting").exists, "end of the job", 300)

@@ -94,7 +94,7 @@ def _put_back(snakemake: Any, about: Mapping[str, Any]) -> bool:
                 found.pop(mark).replace(path)
             return True
     for other in chain.from_iterable(found.values() for found in names.values()):
-        other.unlink()
+        whole_files.remove(other)
     return False
 
 

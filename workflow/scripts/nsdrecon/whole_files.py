@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all. Imports nothing heavy."""
+"""Files and folders that appear whole or not at all. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -41,12 +42,28 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """The same for a folder: a temporary one, empty, that takes the place of what ``path`` was."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=f"-{path.name}", dir=path.parent))
+    try:
+        yield partial
+        partial.chmod(0o777 & ~_umask())
+        shutil.rmtree(path, ignore_errors=True)
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def keep_whole(outputs: Iterable[str], log: str | Path) -> None:
     """Keep what a job had finished when its run was killed, before Snakemake took note of it.
 
     Snakemake removes the outputs of such a job and starts it again. It then finds them by second
     names, and takes them if nothing has changed since: not what it is given, nor code, settings and
-    versions, and if they are the same files of the same size (`nsdrecon.job`).
+    versions, and if they are the same files of the same size (`nsdrecon.job`). A folder cannot have
+    a second name; it gets another.
 
     Parameters
     ----------
@@ -57,9 +74,9 @@ def keep_whole(outputs: Iterable[str], log: str | Path) -> None:
     """
     found = re.findall(f"{WHOLE}({_MARK})$", Path(log).read_text(encoding="utf-8"), re.MULTILINE)
     for path in map(Path, outputs if found else ()):
-        # Not every file system has hard links; what is no file has none either.
-        with suppress(OSError):
-            path.with_name(f"{_KEPT}{found[-1]}-{path.name}").hardlink_to(path)
+        other = path.with_name(f"{_KEPT}{found[-1]}-{path.name}")
+        with suppress(OSError):  # not every file system has hard links
+            path.rename(other) if path.is_dir() else other.hardlink_to(path)
 
 
 def kept(path: str | Path) -> dict[str, Path]:
@@ -81,11 +98,18 @@ def remove_leftovers(paths: Iterable[str | Path], untouched_s: float = 0) -> lis
     removed = []
     latest = time.time() - untouched_s
     for path in paths:
-        for other, _ in _beside(path, f"({re.escape(_PREFIX)}{_DRAWN}|{re.escape(_KEPT)}{_MARK})"):
+        # Second names of what is not there are left to its job.
+        kept = f"|{re.escape(_KEPT)}{_MARK}" if Path(path).exists() else ""
+        for other, _ in _beside(path, f"({re.escape(_PREFIX)}{_DRAWN}{kept})"):
             if other.stat().st_mtime <= latest:
-                other.unlink()
+                remove(other)
                 removed.append(other)
     return removed
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _beside(path: str | Path, prefix: str) -> list[tuple[Path, re.Match[str]]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from PIL import Image
 
 from nsdrecon.logs import progress
 from nsdrecon.store import read_array, read_ids
+from nsdrecon.whole_files import whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +31,8 @@ def export_pictures(
     reconstructions
         Folder below ``folder`` to HDF5 with ``images`` (n, samples, size, size, 3).
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
-        made = Path(partial) / folder.name
+    with whole_folder(folder) as made:
         for name, path in progress(
             [("seen", stimuli), *reconstructions.items()], description="png"
         ):
@@ -48,6 +44,4 @@ def export_pictures(
                     ending = f"_{sample}" if len(samples) > 1 else ""
                     Image.fromarray(picture).save(made / name / f"{image}{ending}.png")
                     count += 1
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
     logger.info("%d pictures in %s", count, folder)

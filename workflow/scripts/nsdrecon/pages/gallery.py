@@ -9,8 +9,6 @@ from __future__ import annotations
 import html
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +24,7 @@ from nsdrecon.metrics import Metric
 from nsdrecon.pages.gallery_script import SCRIPT
 from nsdrecon.pages.style import COLOURS
 from nsdrecon.store import ID, read_array, read_ids
-from nsdrecon.whole_files import whole_file
+from nsdrecon.whole_files import whole_file, whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -138,25 +136,20 @@ def write_strips(
     InputError
         If a system lacks an image.
     """
-    folder, nsd_id = Path(folder), np.sort(read_ids(stimuli) if nsd_id is None else nsd_id)
+    nsd_id = np.sort(read_ids(stimuli) if nsd_id is None else nsd_id)
     for system, path in reconstructions.items():
         missing = np.setdiff1d(nsd_id, read_ids(path))
         if len(missing):
             raise InputError(
                 path, found=f"no row for nsd_id {listing(missing)}", expected=f"all of {system}"
             )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
-        made = Path(partial) / folder.name
-        made.mkdir()
+    with whole_folder(folder) as made:
         blocks = np.array_split(nsd_id, -(-len(nsd_id) // _TOGETHER))
         for ids in progress(blocks, description="images", unit="block"):
             for image, strip in zip(
                 ids, _strips(ids, stimuli, reconstructions, samples, pixels), strict=True
             ):
                 strip.save(made / f"{image}.webp", quality=85)
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
     logger.info("%d images of %d systems in %s", len(nsd_id), len(reconstructions), folder)
 
 
