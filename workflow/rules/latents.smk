@@ -52,8 +52,8 @@ rule vdvae_latents:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        # Rehearsal: 2.0 GB on a CPU, 32 images at a time; half as much again, and 4 GB for CUDA.
-        mem_mb=scaled(7000),
+        # Rehearsal: 2.8 GB on a CPU, 32 images at a time; half as much again, and 4 GB for CUDA.
+        mem_mb=scaled(8500),
         runtime=scaled(30),
         gpu=1,
     params:
@@ -97,7 +97,7 @@ rule features:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        # Rehearsal: 2.7 GB on a CPU, for pictures; half as much again, and 4 GB for CUDA.
+        # Rehearsal: 2.9 GB on a CPU, for pictures; half as much again, and 4 GB for CUDA.
         mem_mb=scaled(8000),
         runtime=scaled(120),
         gpu=1,
