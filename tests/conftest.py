@@ -15,9 +15,10 @@ from workflow_runs import copy_project, snakemake
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // int(workers)))
 
-# Files whose tests take minutes start first, so that the workers end together.
+# Files whose tests take minutes start first, so that the workers end together; the demo, which has
+# work for every core, beside the faults on a cluster, which wait for the scheduler.
 LONG = (
-    *("test_slurm.py", "test_demo.py", "test_slurm_faults.py", "test_reruns.py"),
+    *("test_slurm_faults.py", "test_demo.py", "test_slurm.py", "test_reruns.py"),
     *("test_download.py", "test_extensions.py", "test_bad_input.py", "test_leakage.py"),
 )
 
