@@ -15,6 +15,8 @@ from nsdrecon.whole_files import whole_folder
 
 logger = logging.getLogger(__name__)
 
+_TOGETHER = 16  # images read at a time
+
 
 def export_pictures(
     folder: str | Path, *, stimuli: str | Path, reconstructions: Mapping[str, str | Path]
@@ -37,11 +39,12 @@ def export_pictures(
             [("seen", stimuli), *reconstructions.items()], description="png"
         ):
             (made / name).mkdir(parents=True)
-            for image in read_ids(path):
-                pictures = read_array(path, "images", np.array([image]))[0]
-                samples = pictures if pictures.ndim == 4 else pictures[None]
-                for sample, picture in enumerate(samples):
-                    ending = f"_{sample}" if len(samples) > 1 else ""
-                    Image.fromarray(picture).save(made / name / f"{image}{ending}.png")
-                    count += 1
+            ids = read_ids(path)
+            for block in np.array_split(ids, -(-len(ids) // _TOGETHER)):
+                for image, pictures in zip(block, read_array(path, "images", block), strict=True):
+                    samples = pictures if pictures.ndim == 4 else pictures[None]
+                    for sample, picture in enumerate(samples):
+                        ending = f"_{sample}" if len(samples) > 1 else ""
+                        Image.fromarray(picture).save(made / name / f"{image}{ending}.png")
+                        count += 1
     logger.info("%d pictures in %s", count, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
 
     images = {name: nib.load(path) for name, path in maps.items()}
     heights = _heights(images.values())
+    # nilearn collects garbage whenever it reads an image: not among all that is loaded by now.
+    gc.freeze()
     with figure_file(output, (1.2 * _SLICES + 0.8, 1.4 * len(images))) as figure:
         figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.97, hspace=0.3)
         panels = figure.subplots(len(images), squeeze=False).flat
@@ -60,6 +63,7 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
                 resampling_interpolation="nearest",
                 annotate=False,
             )
+    gc.unfreeze()
     places = ", ".join(f"{height:.0f}" for height in heights)
     return (
         f"{subject}: maps of the voxels that were decoded, in slices from below to above (at "
