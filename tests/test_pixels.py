@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
 from nsdrecon.errors import InputError
 from nsdrecon.evaluation.pixel_scoring import pixel_scores
-from nsdrecon.evaluation.pixels import grey_ssim, pixel_correlation
+from nsdrecon.evaluation.pixels import pixel_correlation, ssim, ssim_along_columns
 from nsdrecon.evaluation.protocols import PROTOCOLS, protocol, resize_bilinear
 from nsdrecon.extensions import implementation
 from nsdrecon.metrics import configured_metrics
@@ -78,18 +79,17 @@ def test_flat_grey_has_no_pixel_correlation_but_some_ssim(name):
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_ssim_equals_scikit_image(kind):
-    x, y = np.random.default_rng(0).random((2, 40, 30)).astype(kind)
+    x, y = np.random.default_rng(0).random((2, 40, 30, 3)).astype(kind)
+    grey = rgb2gray(x), rgb2gray(y)
     options = {
         "gaussian_weights": True,
         "sigma": 1.5,
         "use_sample_covariance": False,
         "data_range": 1.0,
     }
-    assert grey_ssim(x, y, axes=(0, 1)) == pytest.approx(
-        structural_similarity(x, y, **options), abs=1e-7
-    )
-    columns = structural_similarity(x, y, channel_axis=1, **options)
-    assert grey_ssim(x, y, axes=(0,)) == pytest.approx(columns, abs=1e-7)
+    assert ssim(x, y) == pytest.approx(structural_similarity(*grey, **options), abs=1e-7)
+    columns = structural_similarity(*grey, channel_axis=1, **options)
+    assert ssim_along_columns(x, y) == pytest.approx(columns, abs=1e-7)
 
 
 @pytest.mark.parametrize(("old", "new"), [(425, 256), (64, 256), (256, 425), (256, 342)])

@@ -63,6 +63,8 @@ def maps_figure(maps: Mapping[str, str | Path], output: str | Path, *, subject: 
                 resampling_interpolation="nearest",
                 annotate=False,
             )
+            # Small values have long labels beside the colour bar, which would reach the last slice.
+            figure.axes[-1].tick_params(labelsize=7)
     gc.unfreeze()
     places = ", ".join(f"{height:.0f}" for height in heights)
     return (
