@@ -46,14 +46,17 @@ plan: setup  ## what the full run of config/config.yaml asks for; nothing is com
 	$(BIN)/snakemake --cores 1 --quiet all --forcerun plan -- results/nsd/dag/plan.txt
 	cat results/nsd/dag/plan.txt
 
+# One worker more than there are cores: some wait for a cluster.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(shell expr $(CORES) + 1)
+
 test: setup  ## the tests, a whole demo among them
-	$(BIN)/python -m pytest --numprocesses $(CORES)
+	$(PYTEST)
 
 # Of the unit tests alone: jobs of a whole workflow run in processes of their own.
 WHOLE_RUNS := bad_input conda demo deployment extensions pages perturbation plan rehearsal reruns slurm \
   slurm_faults
 coverage: setup  ## the unit tests, with the share of lines they run
-	$(BIN)/python -m pytest --numprocesses $(CORES) --cov --cov-report=term \
+	$(PYTEST) --cov --cov-report=term \
 	  $(WHOLE_RUNS:%=--ignore=tests/test_%.py)
 
 # The graph and the table in the README that are written from the code.
