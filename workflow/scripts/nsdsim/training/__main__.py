@@ -25,6 +25,7 @@ from nsdrecon.diffusion.sampling import Sampling
 from nsdrecon.diffusion.stable_diffusion import StableDiffusion
 from nsdrecon.diffusion.versatile_diffusion import VersatileDiffusion
 from nsdrecon.logs import job_log
+from nsdrecon.systems import SD_TEXT, VD_TEXT, VD_VISION
 
 from . import (
     MODELS,
@@ -112,7 +113,7 @@ class Workshop:
     def vision(self) -> torch.Tensor:
         """Versatile Diffusion's vision features of the diffusion models' scenes."""
         images = self.training[0][:N_DIFFUSION]
-        return self._kept("vd-vision", lambda: encoders.projected_vision(self.clip[0], images))
+        return self._kept(VD_VISION, lambda: encoders.projected_vision(self.clip[0], images))
 
     @cached_property
     def unet(self) -> UNet2DConditionModel:
@@ -120,7 +121,7 @@ class Workshop:
         encode = encoders.hidden_states(*self.clip)
         return stable_diffusion.train(
             self.latents,
-            self.captions("sd-text", encode),
+            self.captions(SD_TEXT, encode),
             encode([""]).clone(),
             self.steps("stable-diffusion"),
             self.cache,
@@ -174,7 +175,7 @@ def build_versatile_diffusion(work: Workshop) -> dict[str, object]:
     model = versatile_diffusion.train(
         work.unet,
         work.latents,
-        work.captions("vd-text", encoders.projected_text(*work.clip)),
+        work.captions(VD_TEXT, encoders.projected_text(*work.clip)),
         work.vision,
         encoders.versatile_nothing(*work.clip).clone(),
         work.steps("versatile-diffusion"),
