@@ -31,7 +31,7 @@ ELSEWHERE = {
 INSTALLS = "fetches gigabytes of packages; the tests run in what it has made"
 NOT_RUN = {
     "make test": "this is it",
-    "make demo-models": "trains for hours; tests/test_simulate.py and others train a few steps",
+    "make demo-models": "trains for hours; test_training.py trains a few steps",
     "make setup": INSTALLS,
     "make setup PYTHON=python3.12": INSTALLS,
     "make setup TORCH_INDEX=<address of its wheels>": INSTALLS,

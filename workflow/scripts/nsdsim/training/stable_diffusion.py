@@ -52,7 +52,7 @@ def train(
 
     optimisation = Optimisation(learning_rate=8e-4, average=0.998, warmup=100)
     return fit(
-        model, batch_loss, steps, optimisation, work / "stable-diffusion-unet.pt", on_checkpoint=on_checkpoint
+        model, batch_loss, steps, optimisation, work / "sd-unet.pt", on_checkpoint=on_checkpoint
     )
 
 

@@ -145,5 +145,5 @@ def train(
 
     optimisation = Optimisation(learning_rate=6e-4, average=0.995, warmup=100)
     return fit(
-        model, batch_loss, steps, optimisation, work / "versatile-diffusion-unet.pt", on_checkpoint=on_checkpoint
+        model, batch_loss, steps, optimisation, work / "vd-unet.pt", on_checkpoint=on_checkpoint
     )
