@@ -3,9 +3,11 @@
 # mem_mb and runtime of rules are those of a first attempt at full NSD. On CPU nodes mem_mb is 1.5 to 2
 # times the peak that benchmarks/bench_sizes.py, bench_brought.py and bench_ridge.py --full measure, and
 # 1000 at least, since Snakemake itself runs in a job twice; they fail where a peak is above what is
-# asked for. bench_evaluation_job does so for evaluation, and `make rehearsal` for all jobs, with models
-# and volumes at their true sizes and few images. Where a figure is the rehearsal's alone it says so: it
-# ran on a CPU, where no CUDA takes memory.
+# asked for. bench_evaluation_job does so for evaluation, and `make rehearsal` for all jobs, with
+# models and volumes at their true sizes and few images. Where a figure is the rehearsal's alone it
+# says so: it ran on a CPU, where no CUDA takes memory. `features` and `vdvae_latents` hold all
+# pictures of a shard and their latents: what 4,430 of either take, half of NSD's training images of
+# a subject, is added to it.
 #
 # Limits of rules with a GPU are for cards ten times slower than the one in nsdrecon/graph/rates.py and
 # two shards a subject, so that a job works longer than it takes to load its model. Those of `features`,

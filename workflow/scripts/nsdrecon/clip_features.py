@@ -399,4 +399,6 @@ def _mean_over_captions(
         for text, encoded in zip(batch, encode(batch).cpu().numpy(), strict=True):
             for row in users[text]:
                 features[row] += encoded
-    return features / np.array([len(row) for row in texts], dtype=np.float32)[:, None, None]
+    # In place: the features of thousands of images are gigabytes.
+    features /= np.array([len(row) for row in texts], dtype=np.float32)[:, None, None]
+    return features
