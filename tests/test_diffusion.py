@@ -267,6 +267,26 @@ def test_out_of_memory_halves_the_batch_and_goes_on(caplog):
     assert "out of memory with 7 images, on with 4" in caplog.text
 
 
+class LosingMemory(PerfectModel):
+    """One that another program takes memory from after the first batch."""
+
+    def predict(self, latents, timestep, condition):
+        if self.calls and timestep == self.calls[0][1]:
+            self.largest = 2
+        return super().predict(latents, timestep, condition)
+
+
+def test_a_last_batch_that_was_filled_is_halved_by_its_rows(caplog):
+    ids, targets, conditioning = perfect_inputs(5)
+    expected = reconstruct(PerfectModel(), ids, targets, conditioning, **KEY)
+    model = LosingMemory()
+    with caplog.at_level(logging.WARNING):
+        found = reconstruct(model, ids, targets, conditioning, **KEY, batch_size=4)
+    np.testing.assert_array_equal(found, expected)
+    assert [size for size, timestep in model.calls if timestep == 721] == [4, 4, 2]
+    assert "out of memory with 4 images, on with 2" in caplog.text
+
+
 def test_out_of_memory_with_one_image_is_an_error():
     model = PerfectModel()
     model.largest = 0

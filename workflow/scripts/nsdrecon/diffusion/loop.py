@@ -293,16 +293,17 @@ def _batches(
     position = 0
     while position < len(items):
         batch = items[position : position + batch_size]
+        rows = batch_size if position else len(batch)
         try:
-            pictures = run(batch, batch_size if position else len(batch))
+            pictures = run(batch, rows)
         except torch.OutOfMemoryError:
-            if len(batch) == 1:
+            if rows == 1:
                 raise
             pictures = None
         # Outside the except block: the exception would keep the tensors of the failed batch alive.
         if pictures is None:
-            batch_size = (len(batch) + 1) // 2
-            logger.warning("out of memory with %d images, on with %d", len(batch), batch_size)
+            batch_size = (rows + 1) // 2
+            logger.warning("out of memory with %d images, on with %d", rows, batch_size)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             continue
