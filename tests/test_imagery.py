@@ -23,7 +23,7 @@ from nsdrecon.store import create_h5, read_array
 from nsdrecon.systems import registry
 from nsdsim.config import SimulationConfig
 from nsdsim.further_tests import write_further_tests
-from small_nsd import AFFINE, write_betas_hdf5, write_volume
+from small_nsd import AFFINE, broken_png, write_betas_hdf5, write_volume
 from workflow_runs import ROOT
 
 SUBJECT = "subj01"
@@ -121,7 +121,7 @@ def test_pictures_have_the_size_and_the_light_of_nsds(files, tmp_path):
     assert np.abs(images - targets).mean() < 10
 
 
-@pytest.mark.parametrize("kind", ["oblong", "damaged", "missing"])
+@pytest.mark.parametrize("kind", ["oblong", "damaged", "broken", "missing"])
 def test_a_picture_of_another_form_is_refused(files, tmp_path, kind):
     paths = [files / key for key in layout.further_pictures("imagery")]
     paths[3] = tmp_path / "strange.png"
@@ -129,6 +129,8 @@ def test_a_picture_of_another_form_is_refused(files, tmp_path, kind):
         Image.new("RGB", (20, 30)).save(paths[3])
     elif kind == "damaged":
         paths[3].write_bytes(b"no picture")
+    elif kind == "broken":
+        paths[3].write_bytes(broken_png())
     with pytest.raises(InputError, match=r"strange\.png"):
         extract_further_pictures("imagery", paths, tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()

@@ -21,6 +21,7 @@ from nsdrecon.doctor.findings import Result, examined
 from nsdrecon.errors import InputError
 from nsdrecon.store import read_array
 from own_files import AFFINE, N_TRAIN, OwnFiles
+from small_nsd import broken_png
 
 DEFAULTS = {"scale": 1, "units": "percent signal change", "tests": []}
 
@@ -265,6 +266,9 @@ def test_pictures_of_a_folder_that_cannot_be_used(folder):
     (path / "a.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"a\.png: found a picture that does not read"):
         pictures(path).shape(np.array([0]))
+    (path / "a.png").write_bytes(broken_png())
+    with pytest.raises(InputError, match=r"a\.png: found a picture that does not read \(broken"):
+        pictures(path).read(np.array([0]))
     Image.new("RGB", (8, 8)).save(path / "a.png")
     with pytest.raises(InputError, match=r"b\.png: found 9 x 9 pixels; expected 8 x 8 as in"):
         pictures(path).shape(np.array([0, 1]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 
 import h5py
 import nibabel as nib
 import numpy as np
 import scipy.io
+from PIL import Image
 
 from nsdrecon.data.nsd import Design
 
@@ -75,6 +77,14 @@ def write_betas_hdf5(path: Path, betas: np.ndarray, dtype: str = "<i2") -> Path:
         chunks = (betas.shape[3], 1, 1, 1)
         file.create_dataset("betas", data=betas.T.astype(dtype), chunks=chunks)
     return path
+
+
+def broken_png() -> bytes:
+    """The bytes of a PNG file whose picture is followed by what is no chunk."""
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(stream, "png")
+    head, name, rest = stream.getvalue().partition(b"IDAT")
+    return head[:-4] + (10).to_bytes(4, "big") + name + rest
 
 
 def truncate(path: Path, share: float) -> Path:

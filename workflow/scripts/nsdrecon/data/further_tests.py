@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from nsdrecon.data.nsd import FURTHER, load_mat
+from nsdrecon.data.pictures import picture_errors
 from nsdrecon.data.stimuli import stimulus_images, write_stimuli
 from nsdrecon.errors import InputError, listing
 from nsdrecon.layout import (
@@ -162,13 +163,8 @@ def extract_further_pictures(
 
 
 def _target(path: str | Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except OSError as error:
-        raise InputError(
-            path, found=f"a picture that does not read ({error})", expected="a whole picture"
-        ) from error
+    with picture_errors(path), Image.open(path) as image:
+        picture = image.convert("RGB")
     if picture.width != picture.height:
         raise InputError(
             path,

@@ -208,7 +208,8 @@ def require_repeats(trials: pd.DataFrame, n_repeats: int) -> None:
             found=f"sessions {listing(trials['session'].unique(), 40)}, in which no test image was "
             f"shown {n_repeats} times",
             expected=f"test images with {n_repeats} repeats",
-            remedy="Use more sessions (nsd.sessions), or set evaluation.repeats: [].",
+            remedy="Use more sessions (`sessions` in the section of the data set), or set "
+            "evaluation.repeats: [].",
         )
 
 

@@ -7,13 +7,15 @@ of the file's name among the sorted names of the folder.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import h5py
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nsdrecon.errors import InputError, listing
 from nsdrecon.store import open_h5, read_rows, rows_of
@@ -80,6 +82,19 @@ def pictures(path: str | Path) -> Pictures:
         If there is neither, or no picture in it.
     """
     return _Folder(path) if Path(path).is_dir() else _Rows(path)
+
+
+@contextmanager
+def picture_errors(path: str | Path) -> Iterator[None]:
+    """What Pillow says of a damaged picture, as an error that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(
+            path, found=f"a picture that does not read ({error})", expected="a whole picture"
+        ) from error
 
 
 class _Rows(Pictures):
@@ -192,25 +207,17 @@ class NamedPictures(Pictures):
         """The pictures, decoded."""
         found = []
         for row in nsd_id:
-            try:
-                with self._opened(row) as image:
-                    found.append(np.asarray(image.convert("RGB")))
-            except OSError as error:
-                raise self._unreadable(row, error) from error
+            with self._opened(row) as image:
+                found.append(np.asarray(image.convert("RGB")))
         return np.stack(found)
 
     def _path(self, row: int) -> Path:
         return Path(self.source) / self.names[row]
 
-    def _opened(self, row: int) -> Image.Image:
-        try:
-            return Image.open(self.encoded(row))
-        except (OSError, UnidentifiedImageError) as error:
-            raise self._unreadable(row, error) from error
-
-    def _unreadable(self, row: int, error: Exception) -> InputError:
-        found = f"a picture that does not read ({error})"
-        return InputError(self._path(row), found=found, expected="a whole picture")
+    @contextmanager
+    def _opened(self, row: int) -> Iterator[Image.Image]:
+        with picture_errors(self._path(row)), Image.open(self.encoded(row)) as image:
+            yield image
 
 
 class _Folder(NamedPictures):

@@ -60,7 +60,8 @@ def average_first_repeats(
                 test_betas,
                 found=f"at most {counts.max(initial=0)} repeats of an image",
                 expected=f"images with {of}",
-                remedy="Use more sessions (nsd.sessions), or set evaluation.repeats: [].",
+                remedy="Use more sessions (`sessions` in the section of the data set), or set "
+                "evaluation.repeats: [].",
             )
         rows = np.array([order[shown == image][:n_repeats] for image in kept])
         trials = dataset(file, "trial_betas")
