@@ -68,6 +68,11 @@ def test_sessions_are_those_of_the_files(section, tmp_path):
     data = data_files(run(several))
     assert data.sessions == {"subj01": [1, 3]}
     assert data.trials("subj01") == [f"{tmp_path}/01.tsv", f"{tmp_path}/03.tsv"]
+    # One file of responses: what is in it, the tables of all sessions tell.
+    last = data_files(run(several | {"sessions": [3]}))
+    assert last.trials("subj01") == data.trials("subj01")
+    by_session = several | {"sessions": [3], "betas": f"{tmp_path}/{{session}}.npy"}
+    assert data_files(run(by_session)).trials("subj01") == [f"{tmp_path}/03.tsv"]
     with pytest.raises(InputError, match=r"some of the sessions 1, 3"):
         _ = data_files(run(several | {"sessions": [2]})).sessions
 

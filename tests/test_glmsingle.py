@@ -21,10 +21,10 @@ def own(tmp_path):
     return found
 
 
-def reader(own, trials, betas="betas.npy", **settings):
+def reader(own, trials, betas="betas.npy", sessions=(1,), **settings):
     files = {"trials": trials, "betas": betas, "mask": "mask.nii.gz", "test": "test.tsv"}
     paths = {role: str(own.folder / name) for role, name in files.items()}
-    return GLMsingle({**SECTION, **paths, **settings}, 1, [1])
+    return GLMsingle({**SECTION, **paths, **settings}, 1, list(sessions))
 
 
 def write_events(own, run, images, **columns):
@@ -40,6 +40,18 @@ def test_trials_follow_the_runs_and_their_onsets(own):
     assert table["split"].tolist() == ["train", "train", "test", "train", "test"]
     assert table["trial"].tolist() == list(range(5))
     assert set(table["session"]) == {1}
+
+
+def test_one_file_of_events_tells_sessions_apart(own):
+    """As the configuration takes the sessions from it; onsets begin anew in each."""
+    write_events(own, 1, [7, 33, 4, 12], onset=[1, 3, 5, 2], session=[2, 2, 1, 1])
+    table = reader(own, "run1.tsv", sessions=[1, 2]).trials()
+    assert table["session"].tolist() == [1, 1, 2, 2]
+    assert table["image"].tolist() == [12, 4, 7, 33]
+    with pytest.raises(InputError, match=r"run1\.tsv: found no trial of session 3"):
+        reader(own, "run1.tsv", sessions=[1, 3]).trials()
+    # The runs of a session are of one, whatever they call it.
+    assert set(reader(own, "run{run}.tsv").trials()["session"]) == {1}
 
 
 def test_events_that_are_no_trials_are_left_out(own):

@@ -236,6 +236,20 @@ def test_some_sessions_alone(own):
         reader(own, sessions=[2, 3]).trials()
 
 
+def test_some_sessions_of_one_file_of_betas_with_a_table_for_each(own):
+    tables = str(own.folder / "{session}.tsv")
+    found = reader(own, sessions=[2], trials=tables)
+    for session, rows in own.trials.groupby("session"):
+        rows.to_csv(own.folder / f"{session}.tsv", sep="\t", index=False)
+    assert set(contract_trials(found, pictures(own.folder / "pictures.h5"))["session"]) == {2}
+    responses = found.betas(2, found.trials(), found.voxels())
+    np.testing.assert_array_equal(responses, own.betas[38:])
+    own.trials.loc[60:, "image"] = 999
+    own.trials[38:].to_csv(own.folder / "2.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match=r"\{session\}\.tsv: found image 999 without a picture"):
+        contract_trials(found, pictures(own.folder / "pictures.h5"))
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Five pictures as files, in no order, with something else beside them."""

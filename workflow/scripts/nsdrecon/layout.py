@@ -57,6 +57,9 @@ SYNTHETIC_SHARED = 220  # further stimuli are coloured, and others for each subj
 # Sessions that each subject completed.
 SESSIONS = {1: 40, 2: 40, 3: 32, 4: 30, 5: 40, 6: 32, 7: 40, 8: 30}
 
+# Of any data set: a session is two digits in the names of files.
+MAX_SESSIONS = 99
+
 # How often an image is shown, to those who completed all sessions.
 REPEATS = 3
 

@@ -28,7 +28,8 @@ def contract_trials(reader: Prepared, pictures: Pictures) -> pd.DataFrame:
         If the tables are not what they should be, an image has no picture, or is in two splits.
     """
     trials = reader.trials()
-    source = reader.path("trials", reader.sessions[0])
+    # The pattern of all tables: trials do not tell from which of them they are.
+    source = reader.settings["trials"]
     trials["nsd_id"] = pictures.ids(trials["image"], source)
     trials = trials[trials["session"].isin(reader.sessions)]
     splits = trials.groupby("image", sort=False)["split"].nunique()

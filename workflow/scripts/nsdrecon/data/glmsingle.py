@@ -56,7 +56,11 @@ class GLMsingle(Prepared):
         if len(twice):
             raise InputError(path, found=f"image {listing(twice)} in two splits", expected="in one")
         split = table["image"].astype(str).map(self.splits(listed, path)).fillna("train")
-        return table.assign(session=session or 1, split=split)
+        # Runs of their own files are of one session; one file may tell them apart.
+        told = 1 if _RUN in self.settings["trials"] else table.get("session", 1)
+        table = table[["image"]].assign(session=session or told, split=split)
+        self.require_sessions(table, session)
+        return table.sort_values("session", kind="stable", ignore_index=True)
 
     def _designs(self, session: int | None) -> list[Path]:
         """The files of the runs, in order."""
@@ -89,7 +93,8 @@ class GLMsingle(Prepared):
                 remedy="Events that are no trials of GLMsingle belong to glmsingle.ignored.",
             )
         events = events.sort_values("onset", kind="stable")
-        return events[[column]].rename(columns={column: "image"})
+        shown = events[[column]].rename(columns={column: "image"})
+        return shown.assign(session=events["session"]) if "session" in events else shown
 
     def _values(self, path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.ndarray:
         if path.suffix in (".h5", ".hdf5"):

@@ -13,6 +13,7 @@ from nsdrecon.data.nsd import FURTHER, SPLITS
 from nsdrecon.data.single_trials import read_trials_of
 from nsdrecon.data.volumes import Voxels, read_mask
 from nsdrecon.errors import InputError, listing
+from nsdrecon.layout import MAX_SESSIONS
 from nsdrecon.store import read_table
 
 _SESSION = "{session"
@@ -64,12 +65,20 @@ class Prepared:
             another, names a split that does not exist, or has no trial of a session that is used.
         """
         if _SESSION in self.settings["trials"]:
-            tables = [self._table(session) for session in self.sessions]
+            tables = [self._table(session) for session in self._in_betas()]
             table = pd.concat(tables, ignore_index=True)
         else:
             table = self._table()
         table["trial"] = np.arange(len(table))
         return table[["session", "trial", "image", "split"]]
+
+    def _in_betas(self) -> list[int]:
+        """The sessions whose tables tell what is in the responses: all that are in one file."""
+        if _SESSION in self.settings["betas"]:
+            return self.sessions
+        numbers = range(1, MAX_SESSIONS + 1)
+        found = [number for number in numbers if self.path("trials", number).is_file()]
+        return sorted({*self.sessions, *found})
 
     def _table(self, session: int | None = None) -> pd.DataFrame:
         path = self.path("trials", session)
@@ -88,12 +97,25 @@ class Prepared:
                 found="a session between trials of another",
                 expected="the trials of session 1, then those of session 2, ...",
             )
-        lacking = sorted({session} - {None} or set(self.sessions) - set(table["session"]))
-        if len(table) == 0 or (session is None and lacking):
-            raise InputError(
-                path, found=f"no trial of session {listing(lacking)}", expected="one or more"
-            )
+        self.require_sessions(table, session)
         return table
+
+    def require_sessions(self, table: pd.DataFrame, session: int | None) -> None:
+        """Stop unless a table, which may be that of a session, has trials of those that are used.
+
+        Raises
+        ------
+        InputError
+            If it has none of one of them.
+        """
+        wanted = self.sessions if session is None else [session]
+        lacking = set(wanted) - set(table["session"])
+        if lacking:
+            raise InputError(
+                self.path("trials", session),
+                found=f"no trial of session {listing(sorted(lacking))}",
+                expected="one or more",
+            )
 
     def splits(self, named: pd.Series, source: str | Path) -> pd.Series:
         """Splits as the contract calls them, from those that a file names.

@@ -11,11 +11,10 @@ from typing import Any
 
 from nsdrecon.datasets.files import DataFiles
 from nsdrecon.errors import InputError, listing
-from nsdrecon.layout import resolve_sessions, subject_number
+from nsdrecon.layout import MAX_SESSIONS, resolve_sessions, subject_number
 from nsdrecon.regions import Region, volumes
 from nsdrecon.run import WITH_REGIONS, Run
 
-MAX_SESSIONS = 99  # a session is two digits in the names of files
 MAX_RUNS = 99
 _SESSION, _RUN = "{session", "{run"
 _IN_BUCKET = ("trials", "betas", "mask", "rois", "captions")
@@ -187,8 +186,11 @@ class BroughtFiles(DataFiles):
 
     def trials(self, subject: str) -> list[str]:
         """The tables of a subject's trials."""
-        by_session = self.by_session("trials")
-        sessions = self.sessions[subject] if by_session else [None]
+        sessions = [None]
+        if self.by_session("trials"):
+            # Tables of all sessions tell what is in one file of responses.
+            one_file = not self.by_session("betas")
+            sessions = self._found_sessions(subject) if one_file else self.sessions[subject]
         in_runs = _RUN in self.settings["trials"]
         runs = range(1, MAX_RUNS + 1) if in_runs else [1]
         paths = [self.path("trials", subject, session, run) for session in sessions for run in runs]
