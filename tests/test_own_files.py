@@ -208,6 +208,18 @@ def test_responses_are_the_same_in_every_format(own, tmp_path, form, dtype):
     assert found.dtype == (np.int16 if dtype == np.int16 else np.float32)
 
 
+@pytest.mark.parametrize("place", [-8, -3])
+def test_a_damaged_end_of_compressed_responses_is_noticed(own, tmp_path, place):
+    """Checksum and length, which follow the trials that are read and all others."""
+    voxels, path = reader(own).voxels(), tmp_path / "betas.nii.gz"
+    nib.save(nib.Nifti1Image(own.volumes(), AFFINE), path)
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"betas\.nii\.gz: found data that do not read"):
+        read_trials_of(path, voxels, len(own.betas), slice(0, 3))
+
+
 def test_files_by_session_are_those_of_one_file(own):
     one = reader(own)
     own.trials.loc[own.trials["session"] == 1].to_csv(own.folder / "1.tsv", sep="\t", index=False)

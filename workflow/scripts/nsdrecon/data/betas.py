@@ -192,7 +192,11 @@ def average_apart(
         if standardised_by:
             mean, spread = _training_statistics(standardised_by, training_trials, kept)
             betas = (betas - mean) / spread
-        betas[:, unmeasured] = dataset(reference, "betas")[()][:, unmeasured].mean(axis=0)
+        trained = dataset(reference, "betas")
+        for start in range(0, len(kept), _BLOCK_VOXELS):
+            block = np.s_[start : start + _BLOCK_VOXELS]
+            if (missed := unmeasured[block]).any():
+                betas[:, block][:, missed] = trained[:, block][:, missed].mean(axis=0)
         logger.info("%s %s: %d voxels not measured", subject, split, unmeasured.sum())
         voxels.write(made)
         about = {key: of for key, of in reference.attrs.items() if key not in OF_ITSELF}

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import nibabel as nib
 import numpy as np
+from isal import igzip
 
 from nsdrecon.data.volumes import Voxels, nifti_errors
 from nsdrecon.errors import InputError
@@ -15,6 +16,7 @@ from nsdrecon.store import dataset, open_h5
 
 BETAS = "betas"
 _SUFFIXES = (".nii", ".nii.gz", ".npy", ".h5", ".hdf5")
+_BLOCK = 1 << 20  # bytes that are read at a time to get to the end of a file
 _SAME_PLACE = 1e-3  # millimetres, or cosines; headers hold float32
 
 
@@ -97,9 +99,10 @@ def from_array(
 
 
 def _from_nifti(path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.ndarray:
-    with nifti_errors(path):
-        # Open for all reads: each would begin at the start of a compressed file.
-        image = nib.load(path, keep_file_open=True)
+    compressed = path.suffix == ".gz"
+    with nifti_errors(path), (igzip.open if compressed else open)(path, "rb") as stream:
+        # One stream for all reads: each would begin at the start of a compressed file.
+        image = type(nib.load(path)).from_stream(stream)
         values = image.dataobj
         _require_volumes(path, values.shape, voxels)
         _require_trials(path, values.shape[3], n_trials)
@@ -117,6 +120,9 @@ def _from_nifti(path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.nd
         betas = np.empty((len(numbers), len(voxels)), dtype=_kept(dtype))
         for row, number in enumerate(numbers):
             betas[row] = np.asarray(values[..., number])[tuple(voxels.index.T)]
+        # Reading up to the end makes gzip compare its checksum.
+        while compressed and stream.read(_BLOCK):
+            pass
     return betas
 
 
