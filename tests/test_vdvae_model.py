@@ -229,6 +229,17 @@ def test_a_truncated_checkpoint_is_named(tmp_path, suffix, kept):
     assert f"{kept} bytes" in error.value.found
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:18], lambda data: data.replace(b"aa", b"\xcb\xcb")]
+)
+def test_a_damaged_checkpoint_of_the_older_form_is_named(tmp_path, damage):
+    path = tmp_path / "old.th"
+    torch.save({"aa": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"old\.th: found \d+ bytes that do not load"):
+        load_vdvae(path, SMALL)
+
+
 class Payload:
     """What a malicious checkpoint would hold: unpickling it would call something."""
 

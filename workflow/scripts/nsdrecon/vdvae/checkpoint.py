@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import struct
 from pathlib import Path
 
 import safetensors
@@ -70,7 +71,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         RuntimeError,
         EOFError,
         OSError,
+        ValueError,
         pickle.UnpicklingError,
+        struct.error,
         safetensors.SafetensorError,
     ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
