@@ -186,15 +186,18 @@ class BroughtFiles(DataFiles):
 
     def trials(self, subject: str) -> list[str]:
         """The tables of a subject's trials."""
-        sessions = [None]
-        if self.by_session("trials"):
-            # Tables of all sessions tell what is in one file of responses.
-            one_file = not self.by_session("betas")
-            sessions = self._found_sessions(subject) if one_file else self.sessions[subject]
+        sessions = self._with_tables(subject)
         in_runs = _RUN in self.settings["trials"]
         runs = range(1, MAX_RUNS + 1) if in_runs else [1]
         paths = [self.path("trials", subject, session, run) for session in sessions for run in runs]
         return [path for path in paths if Path(path).is_file()] if in_runs else paths
+
+    def _with_tables(self, subject: str) -> list[int | None]:
+        """The sessions whose tables tell what is in the responses: all where these are one file."""
+        if not self.by_session("trials"):
+            return [None]
+        by_session = self.by_session("betas")
+        return [*(self.sessions[subject] if by_session else self._found_sessions(subject))]
 
     def tables(self, subject: str) -> list[str]:
         """What else says which trials are used, and how."""
