@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from nsdrecon.transfer.catalogue import FILES, REPOSITORIES, ModelFile
 from nsdrecon.transfer.https import download_https
 from nsdrecon.transfer.manifest import read_manifest, write_manifest
 from nsdrecon.transfer.sources import TransferError
-from nsdrecon.transfer.weights import check_file, check_own, check_own_files, download_hub
+from nsdrecon.transfer.weights import check_own, check_own_files, download_hub
 from s3_server import BUCKET, HOST, FaultProxy, S3Server, make_certificate, shared_server
 
 KEY = "models/model.th"
@@ -327,7 +328,7 @@ def test_missing_model_files_are_named(hub, tmp_path):
         download_hub(REPOSITORY, COMMIT, tmp_path, ["vae/*"], endpoint=hub.url)
 
 
-def test_own_file_gets_the_checks_that_its_download_would_get(tmp_path):
+def test_own_file_gets_the_checks_that_its_download_would_get(tmp_path, monkeypatch):
     own = tmp_path / "mine.safetensors"
     own.write_bytes(DATA)
     assert check_own(own).checksum == f"sha256:{SHA256}"
@@ -337,6 +338,14 @@ def test_own_file_gets_the_checks_that_its_download_would_get(tmp_path):
         refusal = rf"{name}: found sha256:{SHA256}; expected sha256:0cc3c7bd.*Replace.*or rename"
         with pytest.raises(InputError, match=refusal):
             check_own(known)
+    known = tmp_path / "model.th"
+    known.write_bytes(DATA)
+    whole = ModelFile("https://example.org/model.th", len(DATA), SHA256[:8])
+    monkeypatch.setitem(FILES, "model", whole)
+    assert check_own(known).checksum == f"sha256:{SHA256}"
+    monkeypatch.setitem(FILES, "model", replace(whole, size=3))
+    with pytest.raises(InputError, match="600000 bytes; expected 3 as https://example"):
+        check_own(known)
 
 
 def test_own_file_in_a_cache_of_the_hub_has_its_name_as_checksum(tmp_path):
@@ -378,19 +387,6 @@ def test_replaced_own_file_is_recorded_anew_but_not_one_that_changed_under_its_d
     assert f"{path}: replaced" in caplog.text
     write_manifest(former, [record])
     assert check_own_files([path], former) == [record]
-
-
-def test_file_the_user_brought(tmp_path):
-    path = tmp_path / "mine.th"
-    url = "https://example.org/model.th"
-    with pytest.raises(InputError, match=r"no file; expected model\.th"):
-        check_file(path, ModelFile(url))
-    path.write_bytes(DATA)
-    assert check_file(path, ModelFile(url, len(DATA), SHA256[:8])).checksum == f"sha256:{SHA256}"
-    with pytest.raises(InputError, match="600000 bytes; expected 3"):
-        check_file(path, ModelFile(url, 3))
-    with pytest.raises(InputError, match=r"mine\.th.*sha256:00000000"):
-        check_file(path, ModelFile(url, None, "00000000"))
 
 
 def test_known_models_are_pinned():

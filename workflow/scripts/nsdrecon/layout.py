@@ -147,7 +147,7 @@ def resolve_sessions(
     available: int | Sequence[int],
     subject: int | str,
 ) -> list[int]:
-    """The 1-based sessions to use, in order.
+    """The 1-based sessions to use, in order, by a setting that the schema has accepted.
 
     Parameters
     ----------
@@ -164,28 +164,17 @@ def resolve_sessions(
     Raises
     ------
     InputError
-        If a listed session does not exist or is listed twice, or if no session is left.
+        If a listed session does not exist.
     """
-    source = f"sessions of subject {subject}"
     existing = range(1, available + 1) if isinstance(available, int) else available
     if wanted == "all":
-        chosen = list(existing)
-    elif isinstance(wanted, int) and not isinstance(wanted, bool):
-        chosen = list(existing)[: max(0, wanted)]
-    elif isinstance(wanted, str | bool):
-        raise InputError(
-            source, found=repr(wanted), expected="a number, 'all' or a list of numbers"
-        )
-    else:
-        chosen = sorted(wanted)
-        missing = [session for session in chosen if session not in existing]
-        if missing:
-            known = f"sessions 1 to {len(existing)}"
-            if list(existing) != list(range(1, len(existing) + 1)):
-                known = f"some of the sessions {listing(existing, 40)}"
-            raise InputError(source, found=listing(missing), expected=known)
-        if len(set(chosen)) < len(chosen):
-            raise InputError(source, found=listing(chosen, 40), expected="each session once")
-    if not chosen:
-        raise InputError(source, found=f"{wanted!r}, which is no session", expected="at least one")
-    return chosen
+        return list(existing)
+    if isinstance(wanted, int):
+        return list(existing)[:wanted]
+    missing = [session for session in sorted(wanted) if session not in existing]
+    if missing:
+        known = f"sessions 1 to {len(existing)}"
+        if list(existing) != list(range(1, len(existing) + 1)):
+            known = f"some of the sessions {listing(existing, 40)}"
+        raise InputError(f"sessions of subject {subject}", found=listing(missing), expected=known)
+    return sorted(wanted)

@@ -138,7 +138,6 @@ def progress(
     *,
     description: str,
     total: int | None = None,
-    initial: int = 0,
     unit: str = "it",
     unit_scale: bool = False,
 ) -> tqdm:
@@ -151,7 +150,6 @@ def progress(
         items,
         desc=description,
         total=total,
-        initial=initial,
         unit=unit,
         unit_scale=unit_scale,
         file=sys.stderr if terminal else _LogLines(logger),

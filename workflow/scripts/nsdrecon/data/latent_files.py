@@ -6,7 +6,6 @@ attributes ``feature`` and ``shape`` say what a row is, for instance ``sd-text``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,9 @@ from nsdrecon.errors import InputError
 from nsdrecon.store import open_h5, read_array, write_arrays
 
 
-def write_latents(
-    path: str | Path,
-    nsd_id: np.ndarray,
-    latents: np.ndarray,
-    feature: str,
-    attributes: Mapping[str, object] | None = None,
-) -> None:
+def write_latents(path: str | Path, nsd_id: np.ndarray, latents: np.ndarray, feature: str) -> None:
     """Write latents of shape (n, ...) for n images, all or nothing."""
-    about = {"feature": feature, "shape": latents.shape[1:], **(attributes or {})}
+    about = {"feature": feature, "shape": latents.shape[1:]}
     write_arrays(path, nsd_id, {"latents": latents.reshape(len(latents), -1)}, about)
 
 

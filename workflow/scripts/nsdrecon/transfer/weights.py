@@ -209,10 +209,23 @@ def check_own(path: str | Path) -> Record:
     """
     path = Path(path)
     _require_contents(path)
-    for model in FILES.values():
-        if path.name == model.name or (model.sha256 and model.sha256[:8] in path.name):
-            return check_file(path, model)
+    model = next((known for known in FILES.values() if _is_named_by(path, known)), None)
+    remedy = model and (
+        f"Replace it by the file of {model.url}, or rename it if it is another model's."
+    )
+    size = path.stat().st_size
+    if model and model.size not in (None, size):
+        raise InputError(
+            path, found=f"{size} bytes", expected=f"{model.size} as {model.url}", remedy=remedy
+        )
     record = record_of(path, str(path))
+    if model and model.sha256 and not record.checksum.startswith(f"sha256:{model.sha256}"):
+        raise InputError(
+            path,
+            found=record.checksum,
+            expected=f"sha256:{model.sha256} as {model.url}",
+            remedy=remedy,
+        )
     stored = path.resolve()
     cached = stored.parent.name == "blobs" and SHA256.fullmatch(stored.name)
     if cached and record.checksum != f"sha256:{stored.name}":
@@ -225,32 +238,8 @@ def check_own(path: str | Path) -> Record:
     return record
 
 
-def check_file(path: str | Path, model: ModelFile) -> Record:
-    """The record of a single file the user brought, after the checks a download would get.
-
-    Raises
-    ------
-    InputError
-        If it is missing, or has another length or checksum.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(path, found="no file", expected=model.name)
-    size = path.stat().st_size
-    remedy = f"Replace it by the file of {model.url}, or rename it if it is another model's."
-    if model.size not in (None, size):
-        raise InputError(
-            path, found=f"{size} bytes", expected=f"{model.size} as {model.url}", remedy=remedy
-        )
-    record = record_of(path, str(path))
-    if model.sha256 and not record.checksum.startswith(f"sha256:{model.sha256}"):
-        raise InputError(
-            path,
-            found=record.checksum,
-            expected=f"sha256:{model.sha256} as {model.url}",
-            remedy=remedy,
-        )
-    return record
+def _is_named_by(path: Path, model: ModelFile) -> bool:
+    return path.name == model.name or bool(model.sha256 and model.sha256[:8] in path.name)
 
 
 def _require_contents(path: Path) -> None:

@@ -13,13 +13,7 @@ from nsdrecon.errors import InputError
 from nsdrecon.store import unique_ids
 from nsdrecon.vdvae import mixture
 from nsdrecon.vdvae.config import VDVAEConfig
-from nsdrecon.vdvae.inference import (
-    Precision,
-    batches_ahead,
-    check_finite,
-    inference,
-    noise_of,
-)
+from nsdrecon.vdvae.inference import batches_ahead, check_finite, inference, noise_of
 from nsdrecon.vdvae.model import VDVAE, Gaussian
 
 Output = Literal["sample", "mean"]
@@ -36,7 +30,6 @@ def decode_latents(
     output: Output = "sample",
     rounding: Rounding = "round",
     batch_size: int = 8,
-    precision: Precision = "float32",
 ) -> np.ndarray:
     """Decode images from the latents of the first layers; the other layers come from their priors.
 
@@ -92,7 +85,7 @@ def decode_latents(
         ]
         return noise, uniform
 
-    with inference(model, precision) as device:
+    with inference(model, "float32") as device:
         batches = batches_ahead(prepare, len(nsd_id), batch_size, "VDVAE images")
         for rows, (noise, uniform) in batches:
             batch = torch.from_numpy(np.asarray(latents[rows], dtype=np.float32)).to(device)
