@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, depth: int, workers: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Results of a function in the order of its items, the next of them in the making.
 
     While a GPU computes on some results, or the caller does something else that leaves other

@@ -6,7 +6,7 @@ The array is (n_stimuli, n_captions) of unicode strings; an empty string means t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,12 @@ def captions_from_coco(
             )
         for row, image in zip(rows["nsd_id"], rows["coco_id"], strict=True):
             texts[row] = found[image]
-    width = max((len(captions) for captions in texts), default=0)
+    save_captions(texts, output)
+
+
+def save_captions(texts: Sequence[list[str]], output: str | Path) -> None:
+    """Write the array, from the captions of each image in the order of its rows."""
+    width = max(map(len, texts), default=0)
     table = np.array([captions + [""] * (width - len(captions)) for captions in texts], dtype=str)
     with whole_file(output) as partial:
         np.save(partial, table, allow_pickle=False)

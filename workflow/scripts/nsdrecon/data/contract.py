@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from nsdrecon.data.captions import save_captions
 from nsdrecon.data.nsd import TRIAL_COLUMNS
 from nsdrecon.data.pictures import Pictures
 from nsdrecon.data.prepared import Prepared
 from nsdrecon.data.stimuli import write_stimuli
 from nsdrecon.errors import InputError, listing
 from nsdrecon.store import read_table
-from nsdrecon.whole_files import whole_file
 
 CAPTION_COLUMNS = ("image", "caption")
 
@@ -117,8 +116,4 @@ def require_captions(
 
 def write_captions(captions: dict[int, list[str]], n_pictures: int, output: str | Path) -> None:
     """Write the array of captions, a row a picture, as `nsdrecon.data.captions` reads it."""
-    width = max(map(len, captions.values()), default=0)
-    rows: Iterable[list[str]] = (captions.get(row, []) for row in range(n_pictures))
-    table = np.array([texts + [""] * (width - len(texts)) for texts in rows], dtype=str)
-    with whole_file(output) as partial:
-        np.save(partial, table, allow_pickle=False)
+    save_captions([captions.get(row, []) for row in range(n_pictures)], output)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 import numpy as np
 import torch
 
+from nsdrecon.ahead import ahead
 from nsdrecon.errors import InputError
 from nsdrecon.logs import progress
 from nsdrecon.ridge.responses import check_finite, is_constant, same_ids
 from nsdrecon.store import dataset, open_h5, read_ids, rows_of
 
 _ROWS = 64  # summed at a time: the working copies stay in the processor's cache
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,11 @@ class Targets:
         parts = [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
         with (
             open_h5(self.path) as file,
-            closing(_ahead((columns, self._read(file, columns)) for columns in parts)) as read,
+            # One block is worked on, one is in the making.
+            closing(ahead(partial(self._read, file), parts, depth=2, workers=1)) as read,
         ):
-            for columns, latents in progress(
-                read, description=description, total=len(parts), unit="block"
-            ):
+            watched = progress(read, description=description, total=len(parts), unit="block")
+            for columns, latents in zip(parts, watched, strict=True):
                 yield _centre(columns, torch.from_numpy(latents).to(device))
 
     def _read(self, file: h5py.File, columns: slice) -> np.ndarray:
@@ -108,16 +107,6 @@ class Targets:
             latents = latents[self.rows]
         check_finite(latents, self.nsd_id, self.path, "latents")
         return latents
-
-
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each made while the one before it is worked on."""
-    end = object()
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, items, end)
-            yield item
 
 
 def _centre(columns: slice, latents: torch.Tensor) -> TargetBlock:

@@ -13,18 +13,15 @@ LatentShape = tuple[int, int, int]
 """Channels, height, width of one layer's latent."""
 
 
-class EncoderBlock(NamedTuple):
-    """A residual block at a resolution, followed by average pooling by the factor ``pooling``."""
+class Block(NamedTuple):
+    """A residual block at a resolution, or a stochastic layer.
+
+    The argument is, in the encoder, by how much average pooling follows; in the decoder, of which
+    resolution features are added first.
+    """
 
     resolution: int
-    pooling: int | None
-
-
-class DecoderBlock(NamedTuple):
-    """A stochastic layer at a resolution, which first adds the features of resolution ``mixin``."""
-
-    resolution: int
-    mixin: int | None
+    argument: int | None
 
 
 @dataclass(frozen=True)
@@ -84,20 +81,14 @@ class VDVAEConfig:
         return int(self.width * self.bottleneck)
 
     @cached_property
-    def encoder(self) -> tuple[EncoderBlock, ...]:
+    def encoder(self) -> tuple[Block, ...]:
         """The encoder's blocks, first to last."""
-        return tuple(
-            EncoderBlock(block.resolution, block.argument)
-            for block in _parse(self.encoder_blocks, "d", "encoder_blocks")
-        )
+        return tuple(_parse(self.encoder_blocks, "d", "encoder_blocks"))
 
     @cached_property
-    def decoder(self) -> tuple[DecoderBlock, ...]:
+    def decoder(self) -> tuple[Block, ...]:
         """The decoder's blocks, first to last: one stochastic layer each."""
-        return tuple(
-            DecoderBlock(block.resolution, block.argument)
-            for block in _parse(self.decoder_blocks, "m", "decoder_blocks")
-        )
+        return tuple(_parse(self.decoder_blocks, "m", "decoder_blocks"))
 
     @property
     def bias_resolutions(self) -> tuple[int, ...]:
@@ -180,12 +171,7 @@ class VDVAEConfig:
             )
 
 
-class _Block(NamedTuple):
-    resolution: int
-    argument: int | None
-
-
-def _parse(text: str, letter: str, setting: str) -> list[_Block]:
+def _parse(text: str, letter: str, setting: str) -> list[Block]:
     """Read a block string; ``letter`` is the operation that takes an argument (``d`` or ``m``)."""
     blocks = []
     for part in text.replace(" ", "").split(","):
@@ -198,7 +184,7 @@ def _parse(text: str, letter: str, setting: str) -> list[_Block]:
             )
         resolution, operation, argument = match.groups()
         if operation == letter:
-            blocks.append(_Block(int(resolution), int(argument)))
+            blocks.append(Block(int(resolution), int(argument)))
         else:
-            blocks.extend([_Block(int(resolution), None)] * int(argument or 1))
+            blocks.extend([Block(int(resolution), None)] * int(argument or 1))
     return blocks

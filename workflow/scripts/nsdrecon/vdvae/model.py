@@ -75,7 +75,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: VDVAEConfig) -> None:
         super().__init__()
-        self.poolings = [block.pooling for block in config.encoder]
+        self.poolings = [block.argument for block in config.encoder]
         self.in_conv = nn.Conv2d(3, config.width, 3, padding=1)
         self.enc_blocks = nn.ModuleList(
             Block(config.width, config.middle_width, config.width, block.resolution, residual=True)
