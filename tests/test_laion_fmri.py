@@ -192,5 +192,5 @@ def test_captions_are_those_of_people_in_their_order(own, tmp_path):
     table.to_csv(tmp_path / "captions.csv", index=False)
     assert read_captions(tmp_path / "captions.csv", pictures) == {3: ["the first", "second"]}
     table.drop(columns="source").to_csv(tmp_path / "captions.csv", index=False)
-    with pytest.raises(InputError, match=r"found no table that reads .*source"):
+    with pytest.raises(InputError, match=r"captions\.csv: .*expected also source"):
         read_captions(tmp_path / "captions.csv", pictures)

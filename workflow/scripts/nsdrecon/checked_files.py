@@ -190,7 +190,7 @@ def read_text(path: str | Path) -> tuple[str | None, str]:
     """What a table says of itself, None if it lacks the line for it, and its text."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(path, found="no file", expected="a tab-separated table")
+        raise InputError(path, found="no file", expected="a table")
     content = path.read_bytes()
     try:
         if not content.startswith(_CHECKED.encode()):

@@ -28,6 +28,7 @@ from nsdrecon.checked_files import (
 from nsdrecon.errors import InputError, listing
 
 ID = "nsd_id"
+_SEPARATED = {"\t": "tab", ",": "comma"}
 _COPY_BYTES = 64 * 2**20  # rows that merge_h5 holds at a time
 
 
@@ -283,8 +284,12 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     write_text(path, text)
 
 
-def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a tab-separated table and check that it has the columns.
+def read_table(
+    path: str | Path, columns: Sequence[str] = (), *, sep: str = "\t", **options: Any
+) -> pd.DataFrame:
+    """Read a tab-separated table, or one with another separator, and check that it has the columns.
+
+    Other options are those of `pandas.read_csv`.
 
     Raises
     ------
@@ -293,10 +298,12 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """
     _, text = read_text(path)
     try:
-        table = pd.read_csv(io.StringIO(text), sep="\t")
+        table = pd.read_csv(io.StringIO(text), sep=sep, **options)
     except ValueError as error:  # empty or ragged
         raise InputError(
-            path, found=f"text that does not parse ({error})", expected="a tab-separated table"
+            path,
+            found=f"text that does not parse ({error})",
+            expected=f"a {_SEPARATED[sep]}-separated table",
         ) from error
     missing = [column for column in columns if column not in table]
     if missing:

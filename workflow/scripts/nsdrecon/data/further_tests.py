@@ -24,7 +24,7 @@ from nsdrecon.layout import (
     SYNTHETIC_SHARED,
     TARGETS,
 )
-from nsdrecon.store import open_h5, read_rows
+from nsdrecon.store import open_h5, read_rows, read_table
 
 SIZE = 425  # of NSD's stimuli, height and width
 WITHOUT_PICTURE = -1
@@ -106,19 +106,7 @@ def _imagery_run(run: str, path: str | Path) -> pd.DataFrame:
 
 
 def _read_run(path: str | Path) -> pd.DataFrame:
-    if not Path(path).is_file():
-        raise InputError(path, found="no file", expected="the table of a run of NSD-Imagery")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(
-            path, found=f"text that does not parse ({error})", expected="a tab-separated table"
-        ) from error
-    missing = [column for column in _COLUMNS if column not in table]
-    if missing:
-        raise InputError(
-            path, found=f"columns {listing(table.columns, 9)}", expected=f"also {listing(missing)}"
-        )
+    table = read_table(path, _COLUMNS, dtype=str, keep_default_na=False)
     numbers = pd.to_numeric(table["TRIAL"], errors="coerce")
     if not np.array_equal(numbers.sort_values(), np.arange(1, IMAGERY_TRIALS + 1)):
         raise InputError(

@@ -151,7 +151,7 @@ class PackedPictures(NamedPictures):
 
     def __init__(self, path: str | Path) -> None:
         table = Path(path).with_name(METADATA)
-        names = _read_csv(table, ["image_name"])["image_name"].astype(str)
+        names = read_table(table, ["image_name"], sep=",")["image_name"].astype(str)
         twice = names[names.duplicated()]
         if len(twice):
             raise InputError(table, found=f"{listing(twice)} twice", expected="each picture once")
@@ -180,15 +180,6 @@ def read_captions(path: str | Path, pictures: Pictures) -> dict[int, list[str]]:
     InputError
         If the table is missing or damaged, or an image has no picture.
     """
-    table = _read_csv(path, ["image_name", "caption_idx", "source", "caption"])
+    table = read_table(path, ["image_name", "caption_idx", "source", "caption"], sep=",")
     table = table[table["source"] == _PEOPLE].sort_values("caption_idx", kind="stable")
     return captions_by_picture(table["image_name"], table["caption"], pictures, path)
-
-
-def _read_csv(path: str | Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)[columns]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            path, found=f"no table that reads ({error})", expected=f"columns {listing(columns)}"
-        ) from error

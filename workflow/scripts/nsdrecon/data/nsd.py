@@ -315,20 +315,7 @@ def read_stimulus_table(path: str | Path) -> pd.DataFrame:
     InputError
         If the file is missing or damaged, lacks a column, or its rows are not stimuli 0, 1, 2, ...
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(path, found="no file", expected="the table of stimuli")
-    try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        raise InputError(
-            path, found=f"text that does not parse ({error})", expected="the table of stimuli"
-        ) from error
-    missing = [column for column in _STIMULUS_COLUMNS if column not in table]
-    if missing:
-        raise InputError(
-            path, found=f"columns {listing(table.columns, 12)}", expected=f"also {listing(missing)}"
-        )
+    table = read_table(path, list(_STIMULUS_COLUMNS), sep=",")
     table = table[list(_STIMULUS_COLUMNS)].rename(columns=_STIMULUS_COLUMNS)
     if not np.array_equal(table["nsd_id"], np.arange(len(table))):
         raise InputError(
