@@ -5,12 +5,12 @@ import random
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from nsdrecon.whole_files import remove
-from slurm_cluster import wait_until
 from tiny_runs import OVERLAYS
 from workflow_runs import copy_project, snakemake, started, started_jobs
 
@@ -19,6 +19,8 @@ PROFILE = ("--profile", "profiles/demo")
 SUBJECT = Path("results/demo/subj01")
 # Made again in the short series: volumes, voxels, responses, weights and predictions.
 FOLDERS = [SUBJECT / name for name in ("betas", "weights", "predictions")]
+# Where a job stops to be killed: before a file has its name, after that, when all is done.
+KINDS = ("wait", "named", "ended")
 # Files that are not the same twice: times that were measured, dates, and what is made of them.
 MEASURED = ("benchmarks", "usage", "plan", "report.html", "record.tsv", "manifest.tsv")
 
@@ -32,23 +34,33 @@ def contents(project: Path, folders: list[Path]) -> dict[str, bytes]:
     }
 
 
-def kill_after(project: Path, seconds: float, *targets: str) -> None:
-    process = started(project, *PROFILE, *targets, overlays=OVERLAYS)
-    try:
-        process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+def strike(project: Path, order: str, *targets: str) -> None:
+    """Kill a run with all its jobs, one of which has stopped where the order says."""
+    for name in ("waiting", "written.txt"):
+        (project / name).unlink(missing_ok=True)
+    (project / "fault.txt").write_text(order)
+    process = started(project, *PROFILE, *targets, overlays=OVERLAYS, PYTHONPATH=str(FAULTS))
+    struck, said = (project / "waiting").exists, None
+    while not struck() and said is None:
+        with suppress(subprocess.TimeoutExpired):
+            said = process.communicate(timeout=0.2)
+    assert struck(), f"no job stopped at {order!r}: {said}"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def unlock(project: Path) -> None:
+    assert snakemake(project, *PROFILE, "--unlock", overlays=OVERLAYS).returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("n_kills", "folders", "longest"),
+    ("n_kills", "folders"),
     [
-        pytest.param(5, FOLDERS, 9, id="responses and regression"),
-        pytest.param(50, [Path("results")], 60, id="a whole run", marks=pytest.mark.slow),
+        pytest.param(5, FOLDERS, id="responses and regression"),
+        pytest.param(50, [Path("results")], id="a whole run", marks=pytest.mark.slow),
     ],
 )
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills, folders, longest):
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills, folders):
     """By the README's words alone: unlock, and the same command."""
     whole = contents(tiny, folders)
     assert whole
@@ -59,10 +71,13 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills,
         targets = list(whole)
     else:
         project, targets = copy_project(tmp_path / "p"), []
-    moments = random.Random(0)
+    drawn = random.Random(0)
     for _ in range(n_kills):
-        kill_after(project, moments.uniform(1, longest), *targets)
-        assert snakemake(project, *PROFILE, "--unlock", overlays=OVERLAYS).returncode == 0
+        # So many files at each kill that there are some left for the last one. A job beside the one
+        # that stops is killed wherever it is.
+        kind, number = drawn.choice(KINDS), drawn.randint(1, len(whole) // n_kills)
+        strike(project, f"{kind} {number}", *targets)
+        unlock(project)
     done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)
     assert done.returncode == 0, done.stderr[-6000:]
     found = contents(project, folders)
@@ -87,13 +102,9 @@ def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
     whole = contents(project, [folder])
     for target in targets:
         remove(project / target)
-    (project / "fault.txt").write_text(f"ended {targets[0]}")
-    process = started(project, *PROFILE, *targets, overlays=OVERLAYS, PYTHONPATH=str(FAULTS))
-    wait_until((project / "waiting").exists, "end of the job", 300)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    strike(project, f"ended {targets[0]}", *targets)
     files = [(project / target).stat().st_ino for target in targets]
-    assert snakemake(project, *PROFILE, "--unlock", overlays=OVERLAYS).returncode == 0
+    unlock(project)
     done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)
     assert done.returncode == 0, done.stderr[-6000:]
     assert "what a killed run had finished is taken as it is" in done.stderr

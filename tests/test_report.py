@@ -414,4 +414,4 @@ def test_pictures_that_cannot_be_shown(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         report(tmp_path, Picture(tmp_path / name, "A picture"))
-    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / "results" / "report.html").exists()

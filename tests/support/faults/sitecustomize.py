@@ -1,9 +1,10 @@
 """A fault for one job: Python runs this file first in every process whose path names its folder.
 
 Every file that the workflow writes gets its final name by a rename. Each of them is noted in
-``written.txt`` just before. Where ``fault.txt`` names a file, the job that is about to finish it
-stops there, once: ``fail`` raises an error, ``wait`` waits until somebody ends the job or writes
-``released``; ``named`` waits when the file has just got its name, ``ended`` when the job is done.
+``written.txt`` just before. Where ``fault.txt`` names a file, or how many have been noted, the job
+that is about to finish it stops there, once: ``fail`` raises an error, ``wait`` waits until somebody
+ends the job or writes ``released``; ``named`` waits when the file has just got its name, ``ended``
+when the job is done.
 """
 
 import atexit
@@ -26,16 +27,27 @@ def _replace_or_fault(self, target):
 
 def _fault(target, kinds):
     order = Path("fault.txt")
-    kind, _, name = order.read_text().partition(" ") if order.exists() else ("", "", "")
-    if target.as_posix() != name or kind not in kinds:
+    try:
+        kind, _, which = order.read_text().partition(" ")
+        if kind not in kinds or not (_enough if which.isdecimal() else _named)(target, which):
+            return
+        order.unlink()
+    except FileNotFoundError:  # there is none, or another job has just taken it
         return
-    order.unlink()
     if kind == "fail":
         raise RuntimeError("a fault on purpose")
     if kind == "ended":
         atexit.register(_wait)
     else:
         _wait()
+
+
+def _named(target, name):
+    return target.as_posix() == name
+
+
+def _enough(_target, number):
+    return len(Path("written.txt").read_text().splitlines()) >= int(number)
 
 
 def _wait():
