@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -165,8 +164,9 @@ class _Stopwatch:
         self.cpu = time.process_time() - self.cpu
 
     def result(self) -> dict[str, float]:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-        return {"seconds": self.wall, "cpu_seconds": self.cpu, "peak_mb": peak}
+        from nsdrecon.logs import peak_memory_mb
+
+        return {"seconds": self.wall, "cpu_seconds": self.cpu, "peak_mb": peak_memory_mb()}
 
 
 def _rates(_folder: Path, _sizes: dict[str, int], _device: str) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -237,7 +238,7 @@ def write_scores(path: Path, subject: str, system: str, metrics: Sequence[dict])
     from nsdrecon.metrics import IDENTIFICATION, from_params
     from nsdrecon.store import write_table
 
-    rng = np.random.default_rng(len(str(path)))
+    rng = np.random.default_rng(zlib.crc32(f"{subject} {path.name}".encode()))
     rows = [from_params(row) for row in metrics]
     names = [row.name for row in rows]
     names += [row.within_category().name for row in rows if row.score == IDENTIFICATION]

@@ -58,6 +58,8 @@ def started_again():
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What a run sets for its jobs is undone for the tests that follow.
+    monkeypatch.setenv("NSDRECON_RUN", "before")
     (tmp_path / GIVEN).write_text("a cat")
     assert run()
 
@@ -157,7 +159,7 @@ def attempt(error=None, **options):
             raise error
 
 
-def test_wrong_input_is_named_again_without_a_second_try(monkeypatch):
+def test_wrong_input_is_named_again_without_a_second_try():
     refusals.begin_run()
     wrong = InputError("a.h5", found="no file", expected="one", remedy="Make it.")
     with pytest.raises(InputError):
@@ -188,7 +190,7 @@ def test_what_may_pass_is_tried_again(error, options):
 
 
 def test_outside_of_a_run_nothing_is_noted(monkeypatch):
-    monkeypatch.delenv("NSDRECON_RUN", raising=False)
+    monkeypatch.delenv("NSDRECON_RUN")
     with pytest.raises(InputError):
         attempt(InputError("a.h5", found="no file", expected="one"))
     attempt()

@@ -1,10 +1,10 @@
 """A fault for one job: Python runs this file first in every process whose path names its folder.
 
 Every file that the workflow writes gets its final name by a rename. Each of them is noted in
-``written.txt`` just before. Where ``fault.txt`` names a file, or how many have been noted, the job
-that is about to finish it stops there, once: ``fail`` raises an error, ``wait`` waits until somebody
-ends the job or writes ``released``; ``named`` waits when the file has just got its name, ``ended``
-when the job is done.
+``written.txt`` just before. Where ``fault.txt`` names a file, or says how many have been noted, the
+job that is about to finish it stops there, once: ``fail`` raises an error, ``wait`` waits until
+somebody ends the job or writes ``released``; ``named`` waits when the file has just got its name,
+``ended`` when the job is done.
 """
 
 import atexit
