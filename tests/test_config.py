@@ -44,6 +44,7 @@ FAULTS = [
     Fault({"nsd": {"format": "nii.gz"}}, "nsd.volumes: found ranges, with nsd.format: nii.gz"),
     Fault({"nsd": {"keep_raw": True}}, "nsd.format: hdf5 and nsd.keep_raw: True"),
     Fault({"nsd": {"s3": {"endpoint": "http://a:b@c"}}}, "http://c: found a name or a password"),
+    Fault({"nsd": {"s3": {"endpoint": "ftp://there"}}}, "found scheme 'ftp'; expected https:// or"),
     Fault({"downloads": {"mirrors": {"vdvea": []}}}, "found vdvea; expected some of vdvae, alexn"),
     Fault({"downloads": {"mirrors": {"vdvae": ["http://x"]}}}, r"found 'http://x'; .* \^https://"),
     Fault({"evaluation": {"protocol": "mine"}}, "found 'mine'; expected one of brain-diffuser"),

@@ -57,12 +57,6 @@ def test_the_readme_is_two_screens():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 110
 
 
-def test_every_target_says_what_it_is_for():
-    phony = re.search(r"^\.PHONY: (.*?)$", MAKEFILE.replace("\\\n", ""), flags=re.M)[1].split()
-    silent = [name for name in phony if not re.search(rf"^{name}:.*## ", MAKEFILE, flags=re.M)]
-    assert silent == []
-
-
 def test_the_site_has_every_page():
     site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     named = re.findall(r"[\w-]+\.md", str(site["nav"]))

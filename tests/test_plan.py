@@ -175,7 +175,7 @@ def test_second_and_third_attempts_find_a_partition(full):
     """Memory and time grow with each of the attempts that the profile allows."""
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     for one in full:
-        for attempt in range(1, profile["retries"] + 2):
+        for attempt in range(2, profile["retries"] + 2):
             grown = {"mem_mb": one.mem_mb * attempt, "runtime": one.runtime * attempt}
             again = PlannedJob(**{**one.__dict__, **grown})
             assert partition_of(again, PARTITIONS) != "none", (one.rule, attempt)

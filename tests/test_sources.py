@@ -7,7 +7,6 @@ import yaml
 
 from job_graph import planned_jobs
 from nsdrecon.datasets import data_files
-from nsdrecon.errors import InputError
 from nsdrecon.run import Run
 from nsdrecon.sources import ModelFiles, folder_files, planned_models, records
 from settings_in_process import run_of
@@ -150,17 +149,6 @@ def test_a_copy_that_is_there_downloads_models_alone():
     assert set(planned_models(ModelFiles(run), data).values()) <= {
         path.removesuffix(".record.tsv") for path in records(ModelFiles(run), data)
     }
-
-
-def test_settings_that_contradict_each_other_are_named():
-    with pytest.raises(InputError, match=r"nsd\.volumes: found ranges, with nsd\.format: nii\.gz"):
-        data_files(full_run(format="nii.gz"))
-    with pytest.raises(InputError, match="http"):
-        data_files(full_run(s3={"endpoint": "ftp://somewhere"}))
-    run = full_run()
-    run.config["downloads"]["mirrors"]["vdvea"] = ["https://somewhere"]
-    with pytest.raises(InputError, match=r"downloads.mirrors: found vdvea"):
-        ModelFiles(run)
 
 
 def test_pickles_of_a_folder_count_where_there_is_nothing_safer(tmp_path):

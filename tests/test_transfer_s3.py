@@ -164,7 +164,7 @@ def test_lasting_fault_ends_and_the_next_run_continues(proxy, content, tmp_path,
 
 def test_killed_process_is_continued(server, content, tmp_path):
     path = tmp_path / "file"
-    chance = random.Random()
+    chance = random.Random(0)
     with FaultProxy(server.port, rate=3e6) as slow:
         program = textwrap.dedent(
             f"""
