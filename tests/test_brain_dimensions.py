@@ -55,7 +55,7 @@ def test_the_curve_is_drawn_and_more_dimensions_than_targets_add_nothing(table, 
     assert (tmp_path / "figure.png").stat().st_size > 5_000
 
 
-def test_without_images_to_score_on_it_is_refused(brain, tmp_path, monkeypatch):
+def test_without_images_to_score_on_it_is_refused(brain, monkeypatch):
     monkeypatch.setattr("nsdrecon.brain.dimensions._SHARE", 0.01)
     with pytest.raises(
         InputError, match=r"gram\.h5: found 30 training images; expected 10 or more"

@@ -120,7 +120,7 @@ def test_accuracy_is_averaged_over_the_voxels_that_have_a_ceiling():
     assert table.loc["none"].isna().sum() == 3
 
 
-def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(brain, model, tmp_path):
+def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(model, tmp_path):
     """Pictures whose features are known: their corner says which row of the features is theirs."""
     features = new_features()
     truth = np.argsort(NEW)  # the file of pictures runs by id, the responses do not
@@ -167,7 +167,7 @@ def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(brain, mod
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_responses_of_another_subject_are_refused(brain, model, tmp_path):
+def test_responses_of_another_subject_are_refused(model, tmp_path):
     path = tmp_path / "test.h5"
     index = np.argwhere(np.ones(SHAPE, dtype=bool)).astype(np.int32)
     voxels = Voxels(index, SHAPE, AFFINE, "test")

@@ -25,17 +25,17 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def edited(project: Path, name: str, text: str, script: str = "script.py") -> bool:
-    """Does the fingerprint of a script change when a file gets another text?"""
+def edited(project: Path, name: str, text: str) -> bool:
+    """Does the fingerprint of script.py change when a file gets another text?"""
     # A fresh folder: a fingerprint is taken once per parse, and files are read once.
-    before = code_fingerprint(project / script, project)
+    before = code_fingerprint(project / "script.py", project)
     copy = project.parent / f"{project.name}-edited"
     for path in project.rglob("*.py"):
         target = copy / path.relative_to(project)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(path.read_text())
     (copy / name).write_text(text)
-    return code_fingerprint(copy / script, copy) != before
+    return code_fingerprint(copy / "script.py", copy) != before
 
 
 def test_closure_follows_absolute_relative_and_package_imports(project):

@@ -191,7 +191,7 @@ def test_contrasts_that_are_significant_are_filled(tmp_path, monkeypatch):
     assert {"a - b", "c - d"} <= set(letters(output))
 
 
-def test_images_from_best_to_worst(tmp_path, stimuli, system, monkeypatch):
+def test_images_from_best_to_worst(stimuli, system, monkeypatch):
     rows = []
     monkeypatch.setattr(pictures, "_picture_grid", lambda o, columns, names, t: rows.extend(names))
     ids = np.sort(NSD_ID)

@@ -297,7 +297,7 @@ def test_holdout_table_says_which_images_and_which_training():
     assert kinds["clusters left out", "other clusters"] == [0.1, 0.1]
 
 
-def test_held_out_clusters_that_make_no_split(tmp_path):
+def test_held_out_clusters_that_make_no_split():
     table = pd.DataFrame({"nsd_id": [1, 2, 3], "category": [0, 0, 1]})
     with pytest.raises(InputError, match="clusters to hold out: found 7"):
         without_clusters(table, [1, 2, 3], [7])

@@ -113,7 +113,7 @@ def test_every_sample_is_scored_against_all_ground_truths(tmp_path, clip, stimul
         assert rows.drop(columns="sample").equals(expected.drop(columns="sample"))
 
 
-def test_constant_pictures_are_misses_and_counted(tmp_path, clip, stimuli, reconstructions, caplog):
+def test_constant_pictures_are_misses_and_counted(tmp_path, stimuli, reconstructions, caplog):
     """Also in a network to which they are constant features: never the best, nor near it."""
     (tmp_path / "mine.py").write_text(
         "def pooled(weights, device): return lambda pixels: pixels[:, :, ::8, ::8]\n"

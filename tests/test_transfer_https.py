@@ -94,7 +94,7 @@ def test_server_that_refuses_conditions(proxy, tmp_path, status):
     assert (tmp_path / "model.th").read_bytes() == DATA
 
 
-def test_file_replaced_midway_is_never_mixed(server, proxy, tmp_path):
+def test_file_replaced_midway_is_never_mixed(server, proxy):
     web = https.WebFile(f"{proxy.url}/{BUCKET}/{KEY}")
     assert b"".join(web.read(5, 10)) == DATA[5:15]
     server.put(KEY, DATA[::-1])

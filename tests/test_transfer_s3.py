@@ -225,7 +225,7 @@ def test_object_replaced_midway_is_never_mixed(server, tmp_path):
     assert (tmp_path / "file").read_bytes() == new
 
 
-def test_object_replaced_between_two_parts_stops_the_fetch(server, content, tmp_path):
+def test_object_replaced_between_two_parts_stops_the_fetch(server, content):
     now = bucket(server.url).describe(KEY)
     stale = replace(now, etag="0" * 32)
     assert b"".join(now.read(5, 10)) == content[5:15]

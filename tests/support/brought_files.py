@@ -13,7 +13,7 @@ from nsdrecon import layout
 from nsdrecon.data.nsd import read_design, trial_table
 from nsdrecon.regions import REGIONS, volumes
 
-SUBJECT, NUMBER = "subj01", 1
+SUBJECT = "subj01"
 SIMULATED = Path("resources/simulated/demo")
 BROUGHT = Path("brought")
 

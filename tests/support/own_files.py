@@ -21,7 +21,6 @@ class OwnFiles:
         self.folder = folder
         self.mask = np.zeros(SHAPE, dtype=np.int16)
         self.mask[1:5, 1:4, 1:3] = 1
-        self.affine = AFFINE
         n_images = N_TRAIN + N_TEST
         self.pictures = rng.integers(0, 256, (n_images, 16, 16, 3), dtype=np.uint8)
         shown = np.concatenate([rng.permutation(n_images) for _ in range(REPEATS)])

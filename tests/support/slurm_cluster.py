@@ -122,11 +122,11 @@ class Cluster:
         done = command("sinfo", "-h", "-N", "-o", "%N %T", check=False)
         return dict(line.split() for line in done.splitlines())
 
-    def records(self, folder: Path | None = None) -> list[Record]:
-        """All jobs that the controller remembers, finished ones too; or those of one folder."""
+    def records(self, folder: Path) -> list[Record]:
+        """All jobs of a folder that the controller remembers, finished ones too."""
         lines = command("scontrol", "-d", "-o", "show", "job").splitlines()
         records = [_record(line) for line in lines if line.startswith("JobId=")]
-        return [record for record in records if folder in (None, Path(record.folder))]
+        return [record for record in records if folder == Path(record.folder)]
 
     def running(self, rule: str, folder: Path) -> Record:
         """The running job of a rule that was started from a folder, as soon as there is one."""

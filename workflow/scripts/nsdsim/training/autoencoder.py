@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from .loop import Optimisation, fit
-
-logger = logging.getLogger(__name__)
 
 #: Weight of the mean Kullback-Leibler divergence of a latent number, against the mean absolute
 #: error of a pixel value: large enough that neighbouring latents decode alike.
@@ -69,16 +66,14 @@ def _crops(images: np.ndarray, rng: np.random.Generator, size: int, n: int) -> t
     return to_tensor(np.stack(mirrored))
 
 
-def train(
-    images: np.ndarray, steps: int, work: Path, start: AutoencoderKL | None = None
-) -> AutoencoderKL:
-    """Train on uint8 images (n, 64, 64, 3), from nothing or from ``start``.
+def train(images: np.ndarray, steps: int, work: Path) -> AutoencoderKL:
+    """Train on uint8 images (n, 64, 64, 3).
 
     Most of the steps go into batches of crops, the rest into whole images. The
     scaling factor is set so that the latents' standard deviation is 1.
     """
     torch.manual_seed(0)
-    model = (start or build()).to(memory_format=torch.channels_last)
+    model = build().to(memory_format=torch.channels_last)
 
     def batch_loss(rng: np.random.Generator, size: int, n: int) -> torch.Tensor:
         pixels = _crops(images, rng, size, n)

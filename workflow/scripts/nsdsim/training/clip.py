@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,6 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from nsdrecon.clip_features import CLIP_MEAN, CLIP_STD
 
 from .loop import Optimisation, fit
-
-logger = logging.getLogger(__name__)
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 #: Tokens of a caption with its start and end; the longest caption of the scenes has 17.

@@ -17,11 +17,11 @@ from .clip import image_embeddings
 STAGE_1_SIDE = 8
 
 
-def blurred(images: np.ndarray, side: int = STAGE_1_SIDE) -> np.ndarray:
-    """Images (n, h, w, 3) reduced to ``side`` pixels and enlarged again: layout without detail."""
+def blurred(images: np.ndarray) -> np.ndarray:
+    """Images (n, h, w, 3) reduced to a few pixels and enlarged again: layout without detail."""
     results = []
     for image in images:
-        small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
+        small = Image.fromarray(image).resize((STAGE_1_SIDE, STAGE_1_SIDE), Image.Resampling.BOX)
         results.append(np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BICUBIC)))
     return np.stack(results)
 

@@ -60,14 +60,13 @@ def fit(
     optimisation: Optimisation,
     checkpoint: str | Path,
     *,
-    seed: int = 0,
     every_seconds: float = 120.0,
-    on_checkpoint: Callable[[nn.Module], None] | None = None,
 ) -> nn.Module:
     """Train a model and return it with the moving average of its weights.
 
-    A run that was stopped goes on from its checkpoint: batches are keyed by (seed, name of the
-    checkpoint, step), so a resumed run sees the batches that an undisturbed one would have seen.
+    A run that was stopped goes on from its checkpoint: batches are keyed by the name of the
+    checkpoint and the step, so a resumed run sees the batches that an undisturbed one would have
+    seen.
 
     Parameters
     ----------
@@ -80,8 +79,6 @@ def fit(
     checkpoint
         File (safe to load with ``weights_only=True``) that is written every ``every_seconds`` and
         at the end.
-    on_checkpoint
-        Called at every checkpoint with a copy of the model that has the averaged weights.
     """
     checkpoint = Path(checkpoint)
     name = checkpoint.stem
@@ -103,8 +100,8 @@ def fit(
     while (progress := state.step / steps) < 1:
         for group in optimiser.param_groups:
             group["lr"] = optimisation.rate(state.step, progress)
-        torch.manual_seed(int(generator(seed, name, state.step, "torch").integers(2**62)))
-        loss = batch_loss(generator(seed, name, state.step))
+        torch.manual_seed(int(generator(0, name, state.step, "torch").integers(2**62)))
+        loss = batch_loss(generator(0, name, state.step))
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, optimisation.max_norm)
         optimiser.step()
@@ -128,8 +125,6 @@ def fit(
             logged = now
         if now - saved > every_seconds:
             _save(checkpoint, model, averaged, optimiser, state)
-            if on_checkpoint is not None:
-                on_checkpoint(averaged)
             saved = now = time.perf_counter()
     _save(checkpoint, model, averaged, optimiser, state)
     logger.info("%s: trained %d steps in %.0f s", name, state.step, state.seconds)

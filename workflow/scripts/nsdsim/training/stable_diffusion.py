@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ def train(
     nothing: torch.Tensor,
     steps: int,
     work: Path,
-    on_checkpoint: Callable[[UNet2DConditionModel], None] | None = None,
 ) -> UNet2DConditionModel:
     """Train the U-Net.
 
@@ -51,9 +49,7 @@ def train(
         return noise_loss(predict, latents[rows], rng)
 
     optimisation = Optimisation(learning_rate=8e-4, average=0.998, warmup=100)
-    return fit(
-        model, batch_loss, steps, optimisation, work / "sd-unet.pt", on_checkpoint=on_checkpoint
-    )
+    return fit(model, batch_loss, steps, optimisation, work / "sd-unet.pt")
 
 
 @torch.inference_mode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +99,6 @@ def train(
     nothing: torch.Tensor,
     steps: int,
     work: Path,
-    on_checkpoint: Callable[[nn.Module], None] | None = None,
 ) -> DualUNet:
     """Train both flows of the U-Net, alone and together.
 
@@ -144,6 +142,4 @@ def train(
         return noise_loss(predict, latents[rows], rng)
 
     optimisation = Optimisation(learning_rate=6e-4, average=0.995, warmup=100)
-    return fit(
-        model, batch_loss, steps, optimisation, work / "vd-unet.pt", on_checkpoint=on_checkpoint
-    )
+    return fit(model, batch_loss, steps, optimisation, work / "vd-unet.pt")
