@@ -48,24 +48,18 @@ def left_out_importance(brain, alphas):
     return total / N_IMAGES / targets.shape[1]
 
 
-def test_importance_is_that_of_leaving_each_image_out(brain):
+@pytest.mark.parametrize("per_target", [False, True], ids=["one penalty", "one a target"])
+def test_importance_is_that_of_leaving_each_image_out(brain, per_target):
+    if per_target:
+        brain.fit(alpha="loo", alpha_grid=GRID, per_target=True)
+    with h5py.File(brain.path["weights"]) as file:
+        alphas = np.delete(file["alpha"][()], 2)
+    assert (len(set(alphas)) > 1) == per_target
     found = maps_of(brain)["importance-vdvae"]
-    expected = left_out_importance(brain, ALPHA)
+    expected = left_out_importance(brain, alphas if per_target else ALPHA)
     varies = np.arange(60) != CONSTANT_VOXEL
     np.testing.assert_allclose(found[varies], expected[varies], atol=1e-6 * expected.max())
     assert np.isnan(found[CONSTANT_VOXEL])
-
-
-def test_importance_with_a_penalty_for_each_target(brain):
-    brain.fit(alpha="loo", alpha_grid=GRID, per_target=True)
-
-    with h5py.File(brain.path["weights"]) as file:
-        alphas = np.delete(file["alpha"][()], 2)
-    assert len(set(alphas)) > 1
-    found = maps_of(brain)["importance-vdvae"]
-    expected = left_out_importance(brain, alphas)
-    varies = np.arange(60) != CONSTANT_VOXEL
-    np.testing.assert_allclose(found[varies], expected[varies], atol=1e-6 * expected.max())
 
 
 def test_voxels_that_know_nothing_have_no_importance_and_no_accuracy(brain):

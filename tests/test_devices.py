@@ -3,7 +3,6 @@
 import re
 import resource
 import warnings
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ import torch
 from nsdrecon.devices import choose_device, number_format, reuse_memory
 from nsdrecon.errors import InputError
 from nsdrecon.job import job
+from stand_ins import script_of
 
 THREADS = torch.get_num_threads()
 # What torch 2.13 says of a driver that is older than its CUDA.
@@ -74,12 +74,6 @@ def test_large_arrays_take_the_memory_of_those_before_them():
     assert new_pages < 10 * 2**24 * 4 / 4096  # those of 10 of the 20 arrays
 
 
-class Params(dict):
-    """As Snakemake's: values by name."""
-
-    __getattr__ = dict.__getitem__
-
-
 @pytest.mark.parametrize(
     ("how", "remedy"),
     [
@@ -88,15 +82,7 @@ class Params(dict):
     ],
 )
 def test_a_card_with_too_little_memory_names_the_setting(how, remedy):
-    params = Params(how=how)
-    a_job = SimpleNamespace(
-        log=[None],
-        rule="rule",
-        config={"run": {"name": "demo"}},
-        input=[],
-        output=[],
-        params=params,
-    )
+    a_job = script_of(how=how)
     message = f"too little memory: CUDA out of memory. Tried 2 GiB; .*{re.escape(remedy)}"
     with pytest.raises(InputError, match=message), job(a_job):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried 2 GiB")

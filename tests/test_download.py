@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import h5py
@@ -17,6 +16,7 @@ from nsdrecon.store import read_table
 from nsdrecon.transfer import checksums
 from nsdrecon.transfer.manifest import read_manifest
 from s3_server import BUCKET, FaultProxy, S3Server
+from slurm_cluster import wait_until
 from workflow_runs import copy_project, snakemake, started
 
 FAULTS = Path(__file__).parent / "support/faults"
@@ -189,10 +189,11 @@ def test_killed_run_goes_on_where_it_was(simulated, server, project):
     with FaultProxy(server.port, rate=len(whole) / 10) as proxy:
         config = remote(proxy.url, stimuli="whole")
         process = started(project, *PROFILE, target, overlays=("config/demo.yaml", config))
-        deadline = time.monotonic() + 300
-        while not journal.exists() or len(journal.read_text().splitlines()) < 10:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(
+            lambda: journal.exists() and len(journal.read_text().splitlines()) >= 10,
+            "ten lines of the journal",
+            300,
+        )
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert not path.exists()
@@ -213,15 +214,8 @@ def stopped_at(project, proxy, fault):
     (project / "fault.txt").write_text(f"{fault} {target}")
     overlays = ("config/demo.yaml", config)
     process = started(project, *PROFILE, target, overlays=overlays, PYTHONPATH=str(FAULTS))
-    wait_until((project / "waiting").exists)
+    wait_until((project / "waiting").exists, "waiting job", 300)
     return process, config, target
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def assert_nothing_is_fetched_again(simulated, project, proxy, config, target):

@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from nsdrecon import layout
@@ -18,13 +17,11 @@ from nsdrecon.datasets import data_files
 from nsdrecon.datasets.nsd import NSDFiles
 from nsdrecon.errors import InputError
 from nsdrecon.run import Run
-from nsdrecon.settings import complete_settings, read_schema
 from nsdrecon.store import create_h5, read_array
-from nsdrecon.systems import registry
 from nsdsim.config import SimulationConfig
 from nsdsim.further_tests import write_further_tests
+from settings_in_process import REGISTRY, settings_of
 from small_nsd import AFFINE, broken_png, write_betas_hdf5, write_volume
-from workflow_runs import ROOT
 
 SUBJECT = "subj01"
 N_BETAS = 720
@@ -196,10 +193,7 @@ def test_z_scores_are_by_the_training_trials(responses):
 
 
 def nsd(**changes):
-    rows = registry()
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | changes
-    complete_settings(config, read_schema(ROOT / "workflow/schemas/config.schema.yaml", rows))
-    return data_files(Run(config, rows))
+    return data_files(Run(settings_of(changes), REGISTRY))
 
 
 def test_every_file_of_them_is_downloaded_by_its_key():

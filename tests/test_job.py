@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,13 +10,10 @@ from nsdrecon.errors import InputError
 from nsdrecon.job import job
 from nsdrecon.logs import job_log
 from nsdrecon.whole_files import whole_folder
+from stand_ins import script_of
 
 GIVEN, LOG = "photo.png", "logs/rule.log"
 MADE = ["a.txt", "b.txt"]
-
-
-class Params(dict):
-    __getattr__ = dict.__getitem__
 
 
 def write_text(path):
@@ -31,16 +27,9 @@ def write_folder(path):
 
 def run(raw=False, made=MADE, write=write_text, **params):
     """A job that writes two files from a third; whether it did, or found them."""
-    snakemake = SimpleNamespace(
-        log=[LOG],
-        rule="rule",
-        config={"run": {"name": "demo"}},
-        input=[GIVEN],
-        output=made,
-        params=Params({"code": "c0de", "how": {"device": "cpu"}} | params),
-    )
+    params = {"code": "c0de", "how": {"device": "cpu"}} | params
     try:
-        with job(snakemake, raw=raw):
+        with job(script_of([GIVEN], made, log=LOG, **params), raw=raw):
             for path in made:
                 write(path)
     except SystemExit as end:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -16,29 +15,11 @@ from nsdrecon.checked_files import read_provenance
 from nsdrecon.errors import InputError
 from nsdrecon.job import job
 from one_process import run_jobs
+from stand_ins import script_of
 from tiny_runs import OVERLAYS
 from workflow_runs import ROOT
 
 ABOUT = {"source": "simulated", "settings": {"seed": 0}, "code": "c0de", "versions": {}}
-
-
-class Params(dict):
-    """As Snakemake's: values by name."""
-
-    __getattr__ = dict.__getitem__
-
-
-def a_job(inputs, **params):
-    """What the script of a job of the run `demo` is given."""
-    config = {"run": {"name": "demo"}}
-    return SimpleNamespace(
-        log=[None],
-        rule="rule",
-        config=config,
-        input=list(map(str, inputs)),
-        output=[],
-        params=Params(params),
-    )
 
 
 def write(path, name=None, **about):
@@ -63,7 +44,7 @@ def test_what_is_written_in_a_job_says_what_it_was_made_from_and_with(results):
     responses = write(results / "subj01/betas/test.h5", settings={"responses.min_ncsnr": None})
     scores = write(results / "subj01/evaluation/vdvae.tsv", settings={"seed": 1})
     params = {"cfg": {"evaluation.bootstrap": 10}, "how": {"device": "cuda"}, "code": "abc"}
-    with job(a_job([responses, scores, "model.pth"], **params)) as log:
+    with job(script_of([responses, scores, "model.pth"], **params)) as log:
         log.info("at work")
         store.write_arrays(results / "tables/a.h5", np.array([1]), {"x": np.ones(1)})
         store.write_table(results / "tables/a.tsv", pd.DataFrame({"x": [1]}))
@@ -109,14 +90,14 @@ def test_another_file_in_the_place_of_an_input_is_refused(results, other):
     """Of another subject, other training images, another feature, the true latents."""
     path = write(results / "subj01/predictions/vdvae.h5", name=results / other)
     message = f"{path}: found {other}; expected subj01/predictions/vdvae.h5. Remove it"
-    with pytest.raises(InputError, match=re.escape(message)), job(a_job([path])):
+    with pytest.raises(InputError, match=re.escape(message)), job(script_of([path])):
         pass
 
 
 def test_a_run_may_get_another_name(tmp_path):
     write(tmp_path / "results/demo/subj01/trials.tsv")
     (tmp_path / "results/demo").rename(tmp_path / "results/other")
-    snakemake = a_job([tmp_path / "results/other/subj01/trials.tsv"])
+    snakemake = script_of([tmp_path / "results/other/subj01/trials.tsv"])
     snakemake.config = {"run": {"name": "other"}}
     with job(snakemake):
         assert provenance.current()["source"] == "simulated"
@@ -126,7 +107,7 @@ def test_data_of_two_sources_are_refused(results):
     one = write(results / "subj01/betas/train.h5")
     other = write(results / "subj01/latents/a/train.h5", source="s3://bucket")
     message = f"{other}: found data from: s3://bucket; expected data from: simulated, as in {one}"
-    with pytest.raises(InputError, match=re.escape(message)), job(a_job([one, other])):
+    with pytest.raises(InputError, match=re.escape(message)), job(script_of([one, other])):
         pass
 
 
@@ -135,7 +116,7 @@ def test_raw_data_of_another_source_than_an_input_are_refused(results):
     message = "found data from: simulated; expected data from: local /nsd, as in nsd.source"
     with (
         pytest.raises(InputError, match=message),
-        job(a_job([trials, "/nsd/stimuli.hdf5"], source="local /nsd")),
+        job(script_of([trials, "/nsd/stimuli.hdf5"], source="local /nsd")),
     ):
         pass
 
@@ -146,7 +127,7 @@ def test_files_that_were_made_with_different_settings_are_refused(results):
     for inputs, cfg in (([one, other], {}), ([other], {"seed": 0})):
         with (
             pytest.raises(InputError, match=r"a/train\.h5: found seed: 3; expected 0, as in"),
-            job(a_job(inputs, cfg=cfg)),
+            job(script_of(inputs, cfg=cfg)),
         ):
             pass
 
@@ -154,11 +135,11 @@ def test_files_that_were_made_with_different_settings_are_refused(results):
 def test_a_setting_that_is_compared_may_differ_and_no_other(results):
     one = write(results / "subj01/betas/train.h5", settings={"regression.alpha.a": 1, "seed": 0})
     other = write(results / "subj01/latents/a/train.h5", settings={"regression.alpha.a": 2})
-    with job(a_job([one, other]), free="regression.alpha"):
+    with job(script_of([one, other]), free="regression.alpha"):
         assert provenance.current()["settings"] == {"seed": 0}
     with (
         pytest.raises(InputError, match=r"found regression\.alpha\.a: 2"),
-        job(a_job([one, other])),
+        job(script_of([one, other])),
     ):
         pass
 
@@ -166,7 +147,10 @@ def test_a_setting_that_is_compared_may_differ_and_no_other(results):
 def test_an_array_that_no_job_made_is_refused(results):
     path = results / "subj01/latents/a/train.h5"
     store.write_arrays(path, np.array([4]), {"x": np.ones(1)})
-    with pytest.raises(InputError, match="nothing of where its data come from"), job(a_job([path])):
+    with (
+        pytest.raises(InputError, match="nothing of where its data come from"),
+        job(script_of([path])),
+    ):
         pass
 
 
@@ -177,7 +161,7 @@ def test_a_table_that_was_edited_is_refused(results):
     edits |= {whole.partition("\n")[2]: "no checksum in its first line"}
     for text, message in edits.items():
         path.write_text(text)
-        with pytest.raises(InputError, match=f"{path}.*{message}"), job(a_job([path])):
+        with pytest.raises(InputError, match=f"{path}.*{message}"), job(script_of([path])):
             pass
 
 

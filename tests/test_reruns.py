@@ -218,17 +218,7 @@ def expected(project: Path, jobs: list[Job], change: Change, before: list[Job]) 
 
 @pytest.fixture(scope="module")
 def before(finished):
-    return planned_jobs(finished, configfiles(finished, OVERLAYS))
-
-
-def configfiles(project: Path, overlays: tuple) -> list[str]:
-    paths = []
-    for number, overlay in enumerate(overlays):
-        if isinstance(overlay, dict):
-            (project / f"plan-{number}.yaml").write_text(yaml.safe_dump(overlay))
-            overlay = f"plan-{number}.yaml"
-        paths.append(overlay)
-    return paths
+    return planned_jobs(finished, write_overlays(finished, OVERLAYS))
 
 
 def test_another_number_of_shards_hides_no_other_change(finished):
@@ -243,7 +233,7 @@ def test_another_number_of_shards_hides_no_other_change(finished):
 @pytest.mark.parametrize("change", CHANGES, ids=[change.what for change in CHANGES])
 def test_exactly_what_a_change_touches_is_done_again(finished, before, change):
     overlays = (*OVERLAYS, change.settings) if change.settings else OVERLAYS
-    jobs = planned_jobs(finished, configfiles(finished, overlays)) if change.settings else before
+    jobs = planned_jobs(finished, write_overlays(finished, overlays)) if change.settings else before
     wanted = expected(finished, jobs, change, before)
     states = {name: (finished / name).stat() for name in change.edits}
     contents = {name: (finished / name).read_bytes() for name in change.edits}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckets import bucket
+from buckets import bucket, in_memory
 from nsdrecon import store
 from nsdrecon.errors import InputError
 from nsdrecon.transfer import checksums, ranges
@@ -181,25 +180,11 @@ def test_bad_requests_are_named(server, tmp_path):
         download_stimuli_by_ranges(bucket(server.url), "text", [1], path)
 
 
-class Memory:
-    """A source in memory."""
-
-    label, patience = "memory", 1.0
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.size = len(data)
-
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        assert 0 <= start < start + length <= len(self.data)
-        yield self.data[start : start + length]
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 40_000)), max_size=6))
 def test_remote_file_reads_like_a_file(reads):
     data = np.random.default_rng(3).bytes(50_000)
-    remote, local = RemoteFile(Memory(data)), io.BytesIO(data)
+    remote, local = RemoteFile(in_memory(data).describe(KEY)), io.BytesIO(data)
     assert remote.seek(0, io.SEEK_END) == len(data)
     for position, length in reads:
         assert remote.seek(position) == local.seek(position)

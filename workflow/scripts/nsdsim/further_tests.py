@@ -43,7 +43,7 @@ def write_further_tests(
     root = Path(root)
     shown = _shared(config)
     with open_h5(stimuli) as file:
-        pictures = read_rows(file["imgBrick"], np.sort(shown))[np.argsort(np.argsort(shown))]
+        pictures = read_rows(file["imgBrick"], shown)
     for key, picture in zip(layout.further_pictures("imagery"), pictures, strict=True):
         with whole_file(root / key) as partial:
             Image.fromarray(picture).save(partial, format="png", compress_level=1)

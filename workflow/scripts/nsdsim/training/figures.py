@@ -10,6 +10,7 @@ from transformers import CLIPModel
 from nsdrecon.diffusion.backbone import Backbone
 from nsdrecon.diffusion.loop import reconstruct
 from nsdrecon.diffusion.sampling import Sampling
+from nsdrecon.evaluation.similarity import correlation_matrix, told_apart
 
 from .clip import image_embeddings
 
@@ -24,17 +25,6 @@ def blurred(images: np.ndarray) -> np.ndarray:
         small = Image.fromarray(image).resize((STAGE_1_SIDE, STAGE_1_SIDE), Image.Resampling.BOX)
         results.append(np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BICUBIC)))
     return np.stack(results)
-
-
-def two_way_identification(found: torch.Tensor, true: torch.Tensor) -> float:
-    """Share of pairs in which an image is more like its own original than another one.
-
-    Correlation of embeddings (n, width), as in the evaluation of the workflow; chance is 0.5.
-    """
-    similarity = np.corrcoef(found.numpy(), true.numpy())[: len(found), len(found) :]
-    own = np.diag(similarity)[:, None]
-    wins = (own > similarity).sum() / (len(found) * (len(found) - 1))
-    return float(wins)
 
 
 def sample(
@@ -85,8 +75,9 @@ def sampling_figures(
     }
     for name, pictures in versions.items():
         embedding = image_embeddings(clip, pictures)
+        apart = told_apart(correlation_matrix(true.numpy(), embedding.numpy()))
         figures[name] = {
             "clip_score": float((embedding * text).sum(-1).mean()),
-            "clip_two_way": two_way_identification(embedding, true),
+            "clip_two_way": float(apart.sum() / (len(images) * (len(images) - 1))),
         }
     return figures
