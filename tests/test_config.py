@@ -38,6 +38,8 @@ FAULTS = [
     Fault({"subjects": [9]}, "subjects: found 9; expected subjects of NSD, 1 to 8"),
     Fault({"subjects": [1, 1]}, r"found \[1, 1\]; expected a list of different whole numbers"),
     Fault({"systems": ["sd-plms"]}, "found 'sd-plms'; .* Did you mean sd-ddpm?"),
+    Fault({"systems": "vd-ddim"}, "found 'vd-ddim'; expected a list of some of vdvae, sd-ddpm"),
+    Fault({"brain": {"rois": {"mine": {}}}}, "brain.rois.mine.volume: found nothing"),
     Fault({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
     Fault({"regression": {"alpha": {"vdvae": -1}}}, "found -1; .* number of 0 or more, or loo"),
     Fault({"regression": {"rescale": "both"}}, "found 'both'; expected one of loo, test, none"),
@@ -128,8 +130,15 @@ def test_the_file_of_a_setting_that_fits_no_other_is_named(tmp_path, monkeypatch
 def test_files_that_hold_no_settings_are_named(tmp_path, monkeypatch, text, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / MINE).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(SystemExit, match=rf"^Error: {said}"), plainly([MINE]):
         readable(MINE)
+
+
+def test_what_a_condition_of_the_schema_requires_is_described():
+    settings = copy.deepcopy(MINIMAL) | {"nsd": {}}
+    said = "nsd.source: found nothing; expected one of s3, local, simulated: `s3` downloads NSD"
+    with pytest.raises(InputError, match=said):
+        complete_settings(settings, read_schema(SCHEMA, REGISTRY))
 
 
 def test_bad_settings_end_a_run_in_one_line(project):

@@ -107,7 +107,7 @@ def readable(path: str | Path) -> str:
 def described(rule: Mapping[str, Any], plural: bool = False) -> str:
     """The values that a rule of the schema allows, in words."""
     if "oneOf" in rule:
-        return ", or ".join(described(one) for one in rule["oneOf"])
+        return ", or ".join(described(one, plural) for one in rule["oneOf"])
     if "const" in rule:
         return str(rule["const"])
     if "enum" in rule:
@@ -116,7 +116,8 @@ def described(rule: Mapping[str, Any], plural: bool = False) -> str:
     names = [_KINDS[kind][plural] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
     text = " or ".join(names) + _bounds(rule)
     if "items" in rule:
-        several = "different " if rule.get("uniqueItems") else ""
+        named = "enum" in rule["items"]
+        several = "different " if rule.get("uniqueItems") and not named else ""
         text = f"{text} of {several}{described(rule['items'], plural=True)}"
     if "pattern" in rule:
         text = f"{text} that matches {rule['pattern']}"
@@ -154,7 +155,7 @@ def _mistakes(
                 yield InputError(
                     _place([*keys, name], files, keys),
                     found="nothing",
-                    expected=_described_key(error.schema, name),
+                    expected=_described_key(schema, [*keys, name]),
                     remedy=_remedy(None),
                 )
     else:
@@ -185,7 +186,10 @@ def _below(file: str | Path) -> Path:
 
 
 def _has(file: str | Path, keys: Sequence[str]) -> bool:
-    settings = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    try:
+        settings = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return False  # that is an error of its own, which names the file
     for key in keys:
         # Below a list the keys go on in one of its items: the list itself says whose file it is.
         if isinstance(settings, list):
@@ -196,8 +200,14 @@ def _has(file: str | Path, keys: Sequence[str]) -> bool:
     return True
 
 
-def _described_key(section: Mapping[str, Any], name: str) -> str:
-    rule = section.get("properties", {}).get(name, {})
+def _described_key(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str:
+    """What is expected of a key, from the whole schema: a condition in it requires names alone."""
+    rule = schema
+    for key in keys:
+        if isinstance(key, int):
+            rule = rule["items"]
+        else:
+            rule = rule.get("properties", {}).get(key) or rule["additionalProperties"]
     text = rule.get("description", "").rstrip(".")
     return f"{described(rule)}: {text[:1].lower()}{text[1:]}" if text else described(rule)
 
