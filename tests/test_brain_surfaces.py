@@ -40,6 +40,12 @@ def test_a_vertex_has_the_value_of_its_voxel(tmp_path, volume):
     np.testing.assert_array_equal(nib.load(volume).affine, AFFINE.astype(np.float32))
 
 
+def test_a_map_without_any_value_has_none_on_the_surface(tmp_path):
+    volume = write_volume(tmp_path / "map.nii.gz", np.full(SHAPE, np.nan, dtype=np.float32))
+    project(volume, VERTICES, tmp_path / "lh.map.func.gii")
+    assert np.isnan(nib.load(tmp_path / "lh.map.func.gii").agg_data()).all()
+
+
 @pytest.mark.parametrize("shape", [(5, 1, 1, 2), (5, 2, 1, 3), (15,)])
 def test_coordinates_of_another_layout_are_refused(tmp_path, shape):
     path = tmp_path / "lh.nii.gz"

@@ -154,6 +154,17 @@ def test_curves_run_over_numbers_and_words_with_their_floors(tmp_path, values):
     assert "not scored" not in letters(output)
 
 
+def test_a_curve_shows_the_pooled_rows_though_one_subject_goes_on(tmp_path):
+    parts = [metrics().assign(value=value) for value in (1, 4)]
+    parts.append(metrics().query("subject == 'subj01'").assign(value=9))
+    options = {"by": "value", "xlabel": "sessions", "metrics": ["PixCorr"], "against": "sessions"}
+    output = tmp_path / "curves.svg"
+    caption = curves_figure(pd.concat(parts), output, **options, labels={"sd-ddpm": "SD"})
+    assert caption.startswith("pooled")
+    assert {"1", "4"} <= set(letters(output))
+    assert "9" not in letters(output)
+
+
 def test_dots_between_floors_and_ceilings(tmp_path):
     output = tmp_path / "dots.svg"
     options = {"subject": "pooled", "columns": [PIXCORR, SWAV], "layout": LAYOUT}
@@ -270,6 +281,18 @@ def test_retrieval_figure(tmp_path):
     assert pixels(tmp_path / "retrieval.png").std() > 0
     with pytest.raises(InputError, match="also accuracy"):
         retrieval_figure(table.drop(columns="accuracy"), tmp_path / "r.png", **options)
+
+
+def test_retrieval_is_averaged_where_all_subjects_have_a_value(tmp_path):
+    parts = [
+        pd.DataFrame({"subject": subject, "n_way": [2, 10, n], "accuracy": [0.8, 0.3, 0.1]})
+        for subject, n in (("subj01", 41), ("subj02", 53))
+    ]
+    table = pd.concat(parts).assign(system="vdvae", metric="CLIP-small", ci_low=0.1, ci_high=0.9)
+    output = tmp_path / "retrieval.svg"
+    retrieval_figure(table, output, metrics=["CLIP-small"], labels={"vdvae": "VDVAE"})
+    assert {"2", "10"} <= set(letters(output))
+    assert not {"41", "53"} & set(letters(output))
 
 
 def test_retrieval_figure_without_identification_says_so(tmp_path):

@@ -288,6 +288,17 @@ def test_some_images_of_a_file(caption_features, tmp_path):
         select_images(train, np.array([7]), tmp_path / "some.h5")
 
 
+def test_as_many_voxels_as_images_are_not_taken_for_images(tmp_path):
+    voxels = np.arange(9).reshape(3, 3)
+    arrays = {"betas": np.arange(9.0).reshape(3, 3), "repeats": np.arange(3), "voxel": voxels}
+    write_arrays(tmp_path / "train.h5", np.array([1, 2, 3]), arrays)
+    select_images(tmp_path / "train.h5", np.array([3, 1]), tmp_path / "some.h5")
+    with h5py.File(tmp_path / "some.h5") as found:
+        assert found["betas"][()].tolist() == [[0, 1, 2], [6, 7, 8]]
+        assert found["repeats"][()].tolist() == [0, 2]
+        np.testing.assert_array_equal(found["voxel"][()], voxels)
+
+
 def test_holdout_table_says_which_images_and_which_training():
     clusters = pd.DataFrame({"nsd_id": [1, 2, 3], "category": [0, 0, 1]})
     full = pd.DataFrame({"nsd_id": [1, 2, 3], "SSIM": [0.5, 0.6, 0.7]})

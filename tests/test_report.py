@@ -388,6 +388,8 @@ def test_when_and_on_what_a_run_was_computed(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n")
         os.utime(path, (end, end))
+    for name, text in (("empty", ""), ("killed", "s\th:m:s\tmax_rss\n")):
+        (tmp_path / f"rule/{name}.tsv").write_text(text)
     found = measured(tmp_path)
     assert (found.jobs, found.hours) == (2, 1.5)
     assert (found.begin.timestamp(), found.end.timestamp()) == (3200, 9000)

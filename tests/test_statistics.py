@@ -150,6 +150,14 @@ def test_a_curve_has_the_means_of_each_value():
     pd.testing.assert_frame_equal(own, expected)
 
 
+def test_a_curve_of_numbers_runs_from_low_to_high_whatever_subjects_have():
+    numbers = {"subj01": (1, 10, 37), "subj03": (1, 10, 32)}
+    tables = [(n, scores("one", subject=name)) for name, own in numbers.items() for n in own]
+    found = curve_table(tables, "n_sessions", **SETTINGS)
+    assert list(dict.fromkeys(found["n_sessions"])) == [1, 10, 32, 37]
+    assert set(found.loc[found["subject"] == "pooled", "n_sessions"]) == {1, 10}
+
+
 def test_values_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"found shape \(3, 2\); expected \(subjects, images, col"):
         bootstrap_mean(np.zeros((3, 2)), **SETTINGS)

@@ -60,7 +60,8 @@ def project(volume: str | Path, coordinates: np.ndarray, output: str | Path) -> 
     Raises
     ------
     InputError
-        If no vertex lies in a voxel with a value: the coordinates are of another space.
+        If no vertex lies in a voxel with a value, though voxels have some: the coordinates are of
+        another space.
     """
     values = np.asarray(nib.load(volume).dataobj)
     inside = ((coordinates > -0.5) & (coordinates < np.array(values.shape) - 0.5)).all(axis=1)
@@ -68,7 +69,8 @@ def project(volume: str | Path, coordinates: np.ndarray, output: str | Path) -> 
     found = np.full(len(coordinates), np.nan, dtype=np.float32)
     found[inside] = values[tuple(places.T)]
     known = np.isfinite(found)
-    if not known.any():
+    # A map of nothing is no fault, such as the noise ceiling of data without repeats.
+    if not known.any() and np.isfinite(values).any():
         raise InputError(
             output,
             found=f"no vertex of {len(found)} in a voxel with a value of {volume}",

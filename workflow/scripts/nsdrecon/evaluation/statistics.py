@@ -208,10 +208,15 @@ def curve_table(
 
     Returns
     -------
-    :func:`metrics_table` of the tables of each value, with the value.
+    :func:`metrics_table` of the tables of each value, with the value; numbers from low to high,
+    words in the order in which they come.
     """
     parts = []
-    for value in dict.fromkeys(value for value, _ in tables):
+    values = list(dict.fromkeys(value for value, _ in tables))
+    # Subjects may have other values: sessions trained on end with all that a subject has.
+    if all(isinstance(value, int | float) for value in values):
+        values.sort()
+    for value in values:
         own = [table for other, table in tables if other == value]
         part = metrics_table(own, resamples=resamples, seed=seed)
         parts.append(part.assign(**{by: value}))

@@ -146,7 +146,7 @@ def select_images(source: str | Path, nsd_id: np.ndarray, output: str | Path) ->
     Parameters
     ----------
     source
-        HDF5 with ``nsd_id`` and arrays with a row an image.
+        HDF5 of averaged responses or of latents.
     nsd_id
         Images to keep; rows are sorted by id.
     output
@@ -156,7 +156,7 @@ def select_images(source: str | Path, nsd_id: np.ndarray, output: str | Path) ->
     rows = np.sort(rows_of(nsd_id, available, source))
     with open_h5(source, ROW_CACHE) as file, create_h5(output) as result:
         for name, values in file.items():
-            if len(values) != len(available):
+            if name not in _BY_IMAGE:
                 result.create_dataset(name, data=values[()])
                 continue
             kept = result.create_dataset(name, (len(rows), *values.shape[1:]), values.dtype)
@@ -245,6 +245,8 @@ def without_clusters(
 
 
 _BLOCK_ELEMENTS = 1 << 24
+# Of responses and latents. By their lengths voxels or single trials can look like images.
+_BY_IMAGE = (ID, "betas", "repeats", "latents")
 
 
 def _voxel_blocks(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -42,8 +42,9 @@ def measured(folder: str | Path) -> Measured | None:
     spans = []
     for path in Path(folder).rglob("*.tsv"):
         with path.open(encoding="utf-8") as stream:
-            seconds = max(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
-        spans.append((path.stat().st_mtime, seconds))
+            seconds = [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
+        if seconds:  # else its writer was killed
+            spans.append((path.stat().st_mtime, max(seconds)))
     if not spans:
         return None
     begin = datetime.fromtimestamp(min(end - seconds for end, seconds in spans)).astimezone()

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from nsdrecon.errors import InputError, listing
-from nsdrecon.evaluation.statistics import SIGNIFICANT
+from nsdrecon.evaluation.statistics import POOLED, SIGNIFICANT
 from nsdrecon.evaluation.tables import Layout, heading_of
 from nsdrecon.metrics import Metric
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
@@ -203,7 +203,7 @@ def retrieval_figure(
     Returns
     -------
     The caption. With several subjects the lines are means over subjects, the bands the means of
-    their limits.
+    their limits, at numbers of candidates that all subjects have.
     """
     check_columns(table, ["subject", "system", "metric", "n_way", "accuracy"], "retrieval")
     with figure_file(output, (3.4 * max(len(metrics), 1) + 2.4, 3.0)) as figure:
@@ -213,6 +213,8 @@ def retrieval_figure(
             panels[0].set_axis_off()
         for panel, metric in zip(panels, metrics, strict=False):
             rows = table[table["metric"] == metric]
+            having = rows.groupby("n_way")["subject"].transform("nunique")
+            rows = rows[having == rows["subject"].nunique()]
             for number, (system, label) in enumerate(labels.items()):
                 own = rows[rows["system"] == system]
                 curve = 100 * own.groupby("n_way")[["accuracy", "ci_low", "ci_high"]].mean()
@@ -254,8 +256,8 @@ def curves_figure(
     ----------
     table
         :func:`nsdrecon.evaluation.statistics.curve_table`; the floor of a system is called
-        ``shuffled-<system>``. The rows of the last subject are shown: the pooled ones, if there
-        are several.
+        ``shuffled-<system>``. The pooled rows are shown where there are some, those of the last
+        subject elsewhere.
     output
         Image file.
     by
@@ -274,7 +276,9 @@ def curves_figure(
     The caption.
     """
     check_columns(table, ["subject", "system", "metric", by, "mean"], "scores")
-    subject = table["subject"].iloc[-1]
+    # At a value that one subject alone has, nothing is pooled.
+    pooled = POOLED in table["subject"].values
+    subject = POOLED if pooled else table["subject"].iloc[-1]
     rows = table[table["subject"] == subject]
     values = list(dict.fromkeys(rows[by]))
     numbers = all(isinstance(value, int | float) for value in values)
