@@ -40,6 +40,7 @@ FAULTS = [
     Fault({"systems": ["sd-plms"]}, "found 'sd-plms'; .* Did you mean sd-ddpm?"),
     Fault({"systems": "vd-ddim"}, "found 'vd-ddim'; expected a list of some of vdvae, sd-ddpm"),
     Fault({"brain": {"rois": {"mine": {}}}}, "brain.rois.mine.volume: found nothing"),
+    Fault({"brain": {"surfaces": {"lh": "{sub}.mgz"}}}, r"surfaces: found .*\(KeyError: 'sub'\)"),
     Fault({"nsd": {"sessions": [1, 41]}}, "found 41; expected sessions 1 to 40"),
     Fault({"regression": {"alpha": {"vdvae": -1}}}, "found -1; .* number of 0 or more, or loo"),
     Fault({"regression": {"rescale": "both"}}, "found 'both'; expected one of loo, test, none"),

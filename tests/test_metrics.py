@@ -164,6 +164,14 @@ def test_a_users_file_may_name_another_layer_of_a_network_of_the_project(written
     assert configured_metrics("mindeye", [entry("AlexNet(7)")], [path])[-1].layer == "classifier.5"
 
 
+def test_a_size_of_another_protocol_alone_is_refused(written):
+    row = '"DINO", ":Dino", size={"brain-diffuser": 224}'
+    path = written(f"{HEAD}METRICS = [NetworkMetric({row})]\n")
+    assert configured_metrics("brain-diffuser", [entry("DINO")], [path])[-1].size == 224
+    with pytest.raises(InputError, match=r"'DINO': found size of brain-diffuser; .* mindeye too"):
+        configured_metrics("mindeye", [entry("DINO")], [path])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -45,6 +45,11 @@ def test_settings_that_cannot_change_a_result_rerun_nothing(name):
     assert not re.search(r'batch_size"|"device"|\.block"', counted), "give them as how=untracked()"
 
 
+@pytest.mark.parametrize("name", [name for name in RULES if "localrule:" not in RULES[name]])
+def test_a_rule_on_a_node_is_measured(name):
+    assert "    benchmark:\n" in RULES[name]
+
+
 def test_rules_have_no_message():
     """A message would hide the rule, the log and the wildcards of a job that failed."""
     for file in (WORKFLOW / "rules").glob("*.smk"):

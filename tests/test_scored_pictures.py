@@ -1,11 +1,16 @@
 """Tables of scores, one row a picture, from files of reconstructions."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from network_metrics import clip_metric, extract, pixels_and
 from nsdrecon.errors import InputError
+from nsdrecon.evaluation import pixel_scoring, scoring
 from nsdrecon.evaluation.pixels import pixel_correlation, ssim_along_columns
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.retrieval import retrieval_table
@@ -260,6 +265,32 @@ def test_a_network_that_chose_a_sample_does_not_score_it(tmp_path, stimuli):
     found = metrics_table(tables, resamples=100, seed=0)
     assert "mine" not in set(found["metric"])
     assert retrieval_table(tables, ["mine"], resamples=100, seed=0).empty
+
+
+def test_an_error_in_a_network_does_not_wait_for_all_pixels(tmp_path, stimuli, monkeypatch):
+    ended, compared = threading.Event(), []
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            ended.set()
+            super().shutdown(wait)
+
+    def slow(seen, made):
+        ended.wait()
+        compared.append(made)
+        return 1.0
+
+    monkeypatch.setattr(scoring, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(pixel_scoring, "_BLOCK", 1)
+    monkeypatch.setattr(pixel_scoring, "implementation", lambda source: slow)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    made = write_system(tmp_path / "made.h5", NSD_ID)
+    metrics = [*PIXELS["metrics"][:1], NetworkMetric("none", "nsdrecon.evaluation:none", size=8)]
+    options = {"protocol_name": "brain-diffuser", "metrics": metrics}
+    with pytest.raises(InputError, match="nothing with the name none"):
+        evaluated(made, stimuli, tmp_path / "scores.tsv", **options)
+    assert len(compared) <= 1
 
 
 def test_a_picture_is_prepared_once_for_all_that_it_is_compared_with(tmp_path, stimuli):

@@ -30,6 +30,8 @@ rule further_betas:
         "<results>/{subject}-test-{test}/betas/test.h5",
     log:
         "<logs>/further_betas/{subject}_{test}.log",
+    benchmark:
+        "<benchmarks>/further_betas/{subject}_{test}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:
@@ -54,6 +56,8 @@ rule further_pictures:
         "<results>/stimuli/test-{test}.h5",
     log:
         "<logs>/further_pictures/{test}.log",
+    benchmark:
+        "<benchmarks>/further_pictures/{test}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -31,6 +31,8 @@ rule simulate_further_session:
         raw(DATA.further_betas("{subject}", "{experiment}")),
     log:
         "<logs>/simulate_further_session/{subject}_{experiment}.log",
+    benchmark:
+        "<benchmarks>/simulate_further_session/{subject}_{experiment}.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -229,6 +229,8 @@ rule sample_agreement:
         shown("<results>/tables/samples.tsv", "samples", "Tables", table="samples"),
     log:
         "<logs>/sample_agreement.log",
+    benchmark:
+        "<benchmarks>/sample_agreement.tsv"
     conda:
         "../envs/nsdrecon.yaml"
     resources:

@@ -255,7 +255,8 @@ def configured_metrics(
     Raises
     ------
     InputError
-        If a file adds a row that cannot be used, or a name is double or too much like another.
+        If a file adds a row that cannot be used, such as one without a size under this protocol, or
+        a name is double or too much like another.
     """
     every = [*METRICS, *added_rows(extensions)]
     table = [row for row in every if row.protocol in (None, protocol)]
@@ -264,7 +265,7 @@ def configured_metrics(
     for entry in networks:
         if entry.get("protocol", protocol) == protocol:
             row = by_name.get(entry["name"]) or _any_clip(entry["name"], every)
-            size = row.size[protocol] if isinstance(row.size, Mapping) else row.size
+            size = _size(row, protocol)
             metrics.append(replace(row, weights=entry["weights"], size=size))
     names = [_plain(metric.name) for metric in metrics]
     for metric in metrics:
@@ -352,6 +353,18 @@ def from_params(row: Mapping[str, Any]) -> Metric:
     """The metric that :func:`as_params` was given."""
     kind = NetworkMetric if "weights" in row else PixelMetric
     return kind(**{**row, "score": Score(**row["score"])})
+
+
+def _size(row: NetworkMetric, protocol: str) -> int | None:
+    if not isinstance(row.size, Mapping):
+        return row.size
+    if protocol not in row.size:
+        raise InputError(
+            f"metric {row.name!r}",
+            found=f"size of {', '.join(row.size) or 'no protocol'}",
+            expected=f"that of {protocol} too, or one of all protocols",
+        )
+    return row.size[protocol]
 
 
 def _any_clip(name: str, table: Iterable[Metric]) -> NetworkMetric:

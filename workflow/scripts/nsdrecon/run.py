@@ -121,6 +121,8 @@ class Run:
                 found="stage2.samples: 1",
                 expected="several samples of an image to choose from",
             )
+        for subject in self.subjects:
+            self.surfaces(subject)
         known = [*self.registry.pictured, *self._scoring]
         if (encoding := self.config["brain"]["encoding"]) not in known:
             raise InputError(
@@ -201,7 +203,14 @@ class Run:
     def surfaces(self, subject: str) -> dict[str, str]:
         """Hemisphere to the file of a subject's coordinates of its vertices."""
         files, number = self.config["brain"]["surfaces"], int(subject.removeprefix("subj"))
-        return {name: files[name].format(subject=number) for name in self.hemispheres}
+        try:
+            return {name: files[name].format(subject=number) for name in self.hemispheres}
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "brain.surfaces",
+                found=f"{dict(files)} ({type(error).__name__}: {error})",
+                expected="paths with the field {subject}, or formatted as {subject:02d}",
+            ) from None
 
     @cached_property
     def pictured(self) -> list[str]:

@@ -144,10 +144,14 @@ def evaluate(
         # Metrics of pixels need no GPU, and go on while one computes.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             by_pixels = submit_pixels(pool, truths, all_made, pixels, rules, orders)
-            by_networks = [
-                _network_scores(truths, all_made, group, orders, category, **features)
-                for group in by_network(networks)
-            ]
+            try:
+                by_networks = [
+                    _network_scores(truths, all_made, group, orders, category, **features)
+                    for group in by_network(networks)
+                ]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         parts = [by_pixels(), *by_networks]
         return [
             _write_tables(one, made, scores, rules, metrics)
