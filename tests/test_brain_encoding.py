@@ -162,7 +162,9 @@ def test_pictures_are_compared_by_id_and_true_features_beat_the_floor(model, tmp
     assert rows.loc[("shuffled-samples", "all"), "correlation"] < 0.9
     assert rows["n_voxels"].unique().tolist() == [59, 29]
     table.insert(0, "subject", "subj01")
-    caption = correlation_figure(table, tmp_path / "figure.png", titles={"samples": "two samples"})
+    options = {"titles": {"samples": "two samples"}, "features": "SwAV"}
+    caption = correlation_figure(table, tmp_path / "figure.png", **options)
+    assert "features of each picture (SwAV)" in caption
     assert "mean of 6 test images" in caption
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 

@@ -263,7 +263,8 @@ def test_images_by_ranges_are_there_twice_for_a_moment(tmp_path, monkeypatch):
 def test_disk_with_unknown_sizes_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     needs = Needs("nsd", {"subj01": ["nsd/a", "nsd/b"]}, {}, {}, {}, {})
-    rows = list(checks.room(needs, {}, [Planned("subj01", "nsd/a", 1_000_000, 1_000_000)]))
+    planned = [Planned("subj01", "nsd/a", 1_000_000, 1_000_000)]
+    rows = list(checks.room(needs, {}, planned, "results"))
     assert results(rows) == [("to fetch, subj01", OK), ("disk of results, resources, nsd", WARN)]
     assert rows[0].found == "2 of 2 files; 0.001 GB will travel, 0.001 GB stay; 1 of unknown size"
     assert "and so do 1 files of unknown size" in rows[1].found
@@ -370,7 +371,7 @@ def test_table_names_all_that_is_missing(tmp_path):
         for row in (
             r"NSD's terms +fail +nsd.terms_accepted: found False",
             r"NSD's bucket +skipped",
-            r"disk of results, resources +warn",
+            r"disk of results/demo, resources +warn",
             r"downloads, here +skipped",
             r"vdvae, brought +ok",
             r"stable_diffusion, its parts +fail",

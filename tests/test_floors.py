@@ -14,6 +14,7 @@ from nsdrecon.evaluation.floors import (
     random_training_image,
     shuffled_order,
 )
+from nsdrecon.evaluation.published import other_images
 from nsdrecon.evaluation.retrieval import retrieval_curve, retrieval_table
 from nsdrecon.evaluation.similarity import correlation_matrix
 from nsdrecon.evaluation.variants import (
@@ -297,6 +298,19 @@ def test_as_many_voxels_as_images_are_not_taken_for_images(tmp_path):
         assert found["betas"][()].tolist() == [[0, 1, 2], [6, 7, 8]]
         assert found["repeats"][()].tolist() == [0, 2]
         np.testing.assert_array_equal(found["voxel"][()], voxels)
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"simulated": True, "of_nsd": True, "test": "vision"}, "The data set is simulated: "),
+        ({"simulated": False, "of_nsd": False, "test": ""}, "The data set is not NSD: "),
+        ({"simulated": False, "of_nsd": True, "test": "vision"}, "A further test set, vision: "),
+    ],
+)
+def test_published_rows_of_other_images_are_called_so(about, said):
+    assert other_images(**about) == f"{said}the rows of published results are of other images."
+    assert not other_images(simulated=False, of_nsd=True, test="")
 
 
 def test_holdout_table_says_which_images_and_which_training():

@@ -203,7 +203,7 @@ rule correlation:
         gpu=1,
     params:
         code=code("correlation", *ENCODER_CODE),
-        cfg=settings("evaluation.bootstrap", "seed"),
+        cfg=settings("brain.encoding", "evaluation.bootstrap", "seed"),
         how=untracked(settings("device", "latents.batch_size", "regression.block")),
         source=DATA.source,
         encoder=ENCODER,

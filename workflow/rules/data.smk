@@ -58,6 +58,7 @@ rule doctor:
         local=lambda wildcards: DATA.needed() if DATA.local else {},
         models=lambda wildcards: planned_models(MODELS, DATA),
         records=lambda wildcards: records(MODELS, DATA),
+        results=RUN.results,
         server=DATA.server,
         temporary=DATA.temporary,
         title=DATA.title,

@@ -351,6 +351,7 @@ rule report:
         code=code("report"),
         config=config,
         command=untracked(COMMAND),
+        benchmarks=untracked(workflow.pathvars.apply("<benchmarks>")),
         tests=RUN.tests,
         defaults=default_values(SCHEMA),
         described=DATA.described,

@@ -56,5 +56,10 @@ with job(snakemake) as log:
     )
     table.insert(0, "subject", snakemake.wildcards.subject)
     write_table(snakemake.output.table, table)
-    caption = correlation_figure(table, snakemake.output.figure, titles=params.titles)
+    caption = correlation_figure(
+        table,
+        snakemake.output.figure,
+        titles=params.titles,
+        features=params.cfg["brain.encoding"],
+    )
     write_caption(snakemake.output.caption, caption)

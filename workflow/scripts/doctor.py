@@ -31,7 +31,7 @@ with job_log(snakemake.log[0], snakemake.rule) as log:
         rows += examined("local copy", sources.local_files, needs.root, params.local)
     mirrors = cfg["downloads.mirrors"]
     rows += examined("sources of models", checks.models, params.models, mirrors, planned)
-    rows += examined("disks", checks.room, needs, params.models, planned)
+    rows += examined("disks", checks.room, needs, params.models, planned, params.results)
     rows += examined("downloads, here", intact.downloads, params.records, params.temporary)
     for name, (files, folders, loader) in params.own.items():
         rows += examined(f"{name}, brought", intact.own_files, name, files)

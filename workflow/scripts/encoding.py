@@ -1,4 +1,4 @@
-"""Encoding model of a subject: from vision features to the response of every voxel."""
+"""Encoding model of a subject: from features of images to the response of every voxel."""
 
 from nsdrecon.brain.encoding import fit_encoding
 from nsdrecon.devices import choose_device

@@ -1,6 +1,6 @@
 """Tables over all subjects and systems: means, contrasts, retrieval, published values."""
 
-from nsdrecon.evaluation.published import PUBLISHED, published_table
+from nsdrecon.evaluation.published import PUBLISHED, other_images, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
 from nsdrecon.evaluation.tables import Layout, described, voxels_used, write_latex, write_markdown
@@ -8,9 +8,6 @@ from nsdrecon.job import job
 from nsdrecon.metrics import from_params, identification_names
 from nsdrecon.provenance import simulated
 from nsdrecon.store import read_table, write_table
-
-SIMULATED = "The data set is simulated: the rows of published results are of other images."
-NOT_NSD = "The data set is not NSD: the rows of published results are of other images."
 
 with job(snakemake) as log:
     cfg, params, output = snakemake.params.cfg, snakemake.params, snakemake.output
@@ -27,7 +24,8 @@ with job(snakemake) as log:
     two_way = identification_names(columns)
     write_table(output.retrieval, retrieval_table(systems, two_way, **options))
     write_table(output.published, published_table())
-    notes = [voxels, SIMULATED if simulated() else "" if params.of_nsd else NOT_NSD]
+    test = snakemake.wildcards.get("test", "")
+    notes = [voxels, other_images(simulated=simulated(), of_nsd=params.of_nsd, test=test)]
     for name, left_out in params.left_out.items():
         notes.append(
             f"{params.systems[name]}: not scored by {', '.join(left_out)}, whose features chose it."

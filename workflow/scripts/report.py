@@ -14,7 +14,6 @@ from nsdrecon.store import read_table
 
 with job(snakemake) as log:
     logs = Path(snakemake.log[0]).parent
-    benchmarks = Path(snakemake.output[0]).parent / "benchmarks"
     params, files, config = snakemake.params, snakemake.input, snakemake.params.config
     protocol, subjects = config["evaluation"]["protocol"], params.subjects
     metrics, contrasts = read_table(files.metrics), read_table(files.contrasts)
@@ -51,7 +50,7 @@ with job(snakemake) as log:
         snakemake.output[0],
         title=f"Images reconstructed from fMRI: {config['run']['name']}",
         head=sections.which_run(
-            config, current()["source"], subjects, params.command, logs, benchmarks
+            config, current()["source"], subjects, params.command, logs, params.benchmarks
         ),
         sections=[section for section in parts if section.parts],
         footer=f"Written by the rule {snakemake.rule}.",

@@ -72,9 +72,17 @@ def models(
 
 
 def room(
-    needs: Needs, shown_by: Mapping[str, str], planned: Collection[Planned]
+    needs: Needs, shown_by: Mapping[str, str], planned: Collection[Planned], results: str
 ) -> Iterator[Finding]:
-    """What will travel and stay, and whether the disks take it; parameters as above."""
+    """What will travel and stay, and whether the disks take it.
+
+    Parameters
+    ----------
+    needs, shown_by, planned
+        As above.
+    results
+        Folder of the run's results.
+    """
     files = {group: list(map(needs.kept, paths)) for group, paths in needs.files.items()}
     files["models"] = list(shown_by.values())
     files = {group: paths for group, paths in files.items() if paths}
@@ -82,7 +90,7 @@ def room(
     yield from amounts.amounts(planned, files, missing)
     n_unknown = len(missing - {item.file for item in planned})
     raw = {kept: path for path, (kept, _) in needs.voxels.items()}
-    folders = ["results", "resources"]
+    folders = [results, "resources"]
     if needs.files and not Path(needs.root).is_relative_to("resources"):
         folders.append(needs.root)
     yield from amounts.disks(folders, planned, raw, needs.images, n_unknown)

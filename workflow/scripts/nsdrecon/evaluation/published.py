@@ -137,3 +137,25 @@ def published_table() -> pd.DataFrame:
         for result in PUBLISHED
         for metric, value in result.values.items()
     )
+
+
+def other_images(*, simulated: bool, of_nsd: bool, test: str) -> str:
+    """A note that published results are of other images, if they are.
+
+    Parameters
+    ----------
+    simulated, of_nsd
+        Which data set it is.
+    test
+        A further test set; empty for the first one.
+    """
+    why = (
+        "The data set is simulated"
+        if simulated
+        else "The data set is not NSD"
+        if not of_nsd
+        else f"A further test set, {test}"
+        if test
+        else ""
+    )
+    return f"{why}: the rows of published results are of other images." if why else ""

@@ -177,7 +177,7 @@ def dimensions_figure(table: pd.DataFrame, output: str | Path) -> str:
 
 
 def correlation_figure(
-    table: pd.DataFrame, output: str | Path, *, titles: Mapping[str, str]
+    table: pd.DataFrame, output: str | Path, *, titles: Mapping[str, str], features: str
 ) -> str:
     """Correlation of predicted with measured responses, a row a region.
 
@@ -190,6 +190,8 @@ def correlation_figure(
         Image file.
     titles
         Title of each system, and of other floors.
+    features
+        What responses are predicted from, by the name that the configuration has for it.
 
     Returns
     -------
@@ -222,9 +224,9 @@ def correlation_figure(
         figure.tight_layout()
     subject, n_images = table["subject"].iloc[0], table["n_images"].iloc[0]
     return (
-        f"{subject}: brain correlation. Responses predicted from the vision features of each "
-        "picture, by a model of training images, against those measured while the image was seen: "
-        f"correlation over the voxels of a region, mean of {n_images} test images with 95 % "
+        f"{subject}: brain correlation. Responses predicted from features of each picture "
+        f"({features}), by a model of training images, against those measured while the image was "
+        f"seen: correlation over the voxels of a region, mean of {n_images} test images with 95 % "
         "bootstrap intervals. Ticks: the same system's pictures of other images. The seen image is "
         "no reconstruction, and no upper limit: reconstructions are made from these very responses "
         "and share their noise."
