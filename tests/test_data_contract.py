@@ -53,6 +53,13 @@ def described_by(path: str) -> list[str]:
     return sorted(found, key=lambda name: "{" in Path(name).name)
 
 
+def test_those_who_write_and_read_a_file_are_rules():
+    texts = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
+    rules = set(re.findall(r"^ *(?:use rule \w+ as|rule) (\w+)", "\n".join(texts), flags=re.M))
+    said = re.findall(r"^Written by .*?(?=\.\s)", PAGE, flags=re.M | re.S)
+    assert set(re.findall(r"`([a-z_]+)`", "\n".join(said))) <= rules
+
+
 @pytest.mark.parametrize("name", [name for name in SECTIONS if name.endswith(".h5")])
 def test_arrays_are_what_the_page_says(tiny, name):
     found = [p for p in files(tiny, name) if described_by(str(p.relative_to(tiny)))[0] == name]
