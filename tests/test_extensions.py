@@ -61,16 +61,16 @@ def written(tmp_path, monkeypatch):
 
 def test_rows_are_listed_and_name_their_own_file(written):
     path = written(COLOURS)
-    red, blue, _ = rows([path], "COLOURS", Colour)
+    red, blue, _ = rows(path, "COLOURS", Colour)
     assert (red, blue) == (Colour("red", "mine.py:mix"), Colour("blue"))
     assert implementation(red.mixer)() == "mixed"
     assert source(red.mixer).read_text() == COLOURS
-    assert rows([path], "SHAPES", Colour) == []
+    assert rows(path, "SHAPES", Colour) == []
 
 
 def test_a_place_in_another_file_is_looked_for_beside_the_row(written, tmp_path):
     written(COLOURS)
-    (*_, green) = rows([tmp_path / "mine.py"], "COLOURS", Colour)
+    (*_, green) = rows(tmp_path / "mine.py", "COLOURS", Colour)
     assert green.mixer == f"{tmp_path}/paints/mixers.py:mix"
 
 
@@ -90,7 +90,7 @@ def test_a_file_runs_once_in_a_process(written):
 )
 def test_faults_name_the_file_and_the_place(written, text, said):
     with pytest.raises(InputError, match=said):
-        rows([written(text)], "COLOURS", Colour)
+        rows(written(text), "COLOURS", Colour)
 
 
 def test_missing_files_and_names_are_named(written):

@@ -209,7 +209,7 @@ def test_images_from_best_to_worst(stimuli, system, monkeypatch):
     one = pd.DataFrame(
         {"nsd_id": ids, "sample": 0, "SSIM": np.arange(10.0), "SwAV": np.arange(10.0)}
     )
-    options = {"subject": "subj01", "n_each": 2}
+    options = {"subject": "subj01"}
     for metric, worst_first in ((SSIM, True), (SWAV, False)):
         rows.clear()
         extremes_figure(stimuli, {"sd": system}, [one], "x.png", metric=metric, **options)
@@ -244,16 +244,12 @@ def test_regression_figure(tmp_path):
     caption = regression_figure(
         {"sd-text": parts, "vdvae": whole},
         tmp_path / "regression.png",
-        part="part",
-        value="loo_correlation_mean",
         subject="subj01",
     )
     assert "sd-text 0.25, vdvae 0.12" in caption
     assert (tmp_path / "regression.png").exists()
     with pytest.raises(InputError, match="scores of sd-text"):
-        regression_figure(
-            {"sd-text": parts}, tmp_path / "r.png", part="layer", value="r", subject="subj01"
-        )
+        regression_figure({"sd-text": parts[["part"]]}, tmp_path / "r.png", subject="subj01")
 
 
 def test_noise_ceiling_figure(tmp_path):

@@ -407,7 +407,7 @@ def test_code_of_no_clone_has_no_version(tmp_path, monkeypatch):
     ("name", "content", "message"),
     [
         ("none.png", None, "found no file"),
-        ("figure.gif", b"GIF", "expected PNG, JPEG or SVG"),
+        ("figure.gif", b"GIF", "expected PNG or SVG"),
         ("empty.svg", b"<html></html>", "no svg element"),
     ],
 )

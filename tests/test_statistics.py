@@ -68,13 +68,14 @@ def test_interval_equals_scipy(values):
     assert interval.high[0] == pytest.approx(expected.high, abs=0.02)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say():
+def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch):
     """300 experiments of 60 skewed images each: 95 % intervals miss about 5 %."""
     values = np.random.default_rng(0).exponential(size=(1, 60, 300))
     interval = bootstrap_mean(values, resamples=1000, seed=0)
     covered = ((interval.low <= 1) & (interval.high >= 1)).mean()
     assert 0.90 <= covered <= 0.97
-    narrow = bootstrap_mean(values, resamples=1000, seed=0, level=0.5)
+    monkeypatch.setattr(statistics, "_LEVEL", 0.5)
+    narrow = bootstrap_mean(values, resamples=1000, seed=0)
     assert 0.42 <= ((narrow.low <= 1) & (narrow.high >= 1)).mean() <= 0.58
 
 
@@ -391,15 +392,16 @@ def test_a_table_of_another_kind():
         metrics_table([scores("sd-ddpm").drop(columns="undefined")], **SETTINGS)
 
 
-def test_the_limits_are_shifted_by_bias_and_skewness_as_published():
+def test_the_limits_are_shifted_by_bias_and_skewness_as_published(monkeypatch):
     """Efron 1987, equations 3.9 and 4.4; a draw at the mean is half below it."""
-    level, z = 0.9, scipy.stats.norm.ppf(0.95)
+    monkeypatch.setattr(statistics, "_LEVEL", 0.9)
+    z = scipy.stats.norm.ppf(0.95)
     ties = np.r_[np.linspace(0, 0.4, 100), np.full(100, 0.5), np.linspace(0.6, 1, 100)][:, None]
-    alike = statistics._bca(np.array([0.5]), ties, np.zeros((4, 1)), level)
+    alike = statistics._bca(np.array([0.5]), ties, np.zeros((4, 1)))
     assert (alike.low[0], alike.high[0]) == pytest.approx(np.quantile(ties, [0.05, 0.95]))
 
     draws, influence = np.linspace(0, 1, 1001)[:, None], np.array([[3.0], [-1.0], [-1.0], [-1.0]])
-    found = statistics._bca(np.array([0.5]), draws, influence, level)
+    found = statistics._bca(np.array([0.5]), draws, influence)
     acceleration = 24 / (6 * 12**1.5)
     expected = scipy.stats.norm.cdf([-z / (1 + acceleration * z), z / (1 - acceleration * z)])
     assert (found.low[0], found.high[0]) == pytest.approx(expected, abs=1e-6)

@@ -2,7 +2,6 @@
 
 from nsdrecon import refusals
 from nsdrecon.before_start import require_files, require_slurm, require_terms_for
-from nsdrecon.doctor.profile import slurm_facts
 from nsdrecon.whole_files import keep_whole, remove_leftovers
 from snakemake.logging import logger
 

@@ -10,8 +10,6 @@ with job(snakemake):
     caption = regression_figure(
         dict(zip(snakemake.params.features, tables, strict=True)),
         snakemake.output.figure,
-        part="part",
-        value="loo_correlation_mean",
         subject=snakemake.wildcards.subject,
     )
     write_caption(snakemake.output.caption, caption)

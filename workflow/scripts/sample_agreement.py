@@ -10,9 +10,9 @@ with job(snakemake) as log:
     cfg = snakemake.params.cfg
     metrics = [from_params(row) for row in snakemake.params.metrics]
     tables = [
-        sample_agreement(path, metrics, protocol_name=cfg["evaluation.protocol"])
-        .drop(columns="n_samples")
-        .assign(protocol="between samples", sample=0, undefined="")
+        sample_agreement(path, metrics, protocol_name=cfg["evaluation.protocol"]).assign(
+            protocol="between samples", sample=0, undefined=""
+        )
         for path in snakemake.input
     ]
     means = metrics_table(tables, resamples=cfg["evaluation.bootstrap"], seed=cfg["seed"])

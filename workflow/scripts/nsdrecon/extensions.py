@@ -13,7 +13,6 @@ import importlib
 import re
 import sys
 import traceback
-from collections.abc import Iterable
 from dataclasses import fields, replace
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -60,38 +59,35 @@ def load(path: str | Path) -> ModuleType:
     return module
 
 
-def rows(paths: Iterable[str | Path], name: str, kind: type[Row]) -> list[Row]:
-    """The rows that files add to one table, in the order of the files.
+def rows(path: str | Path, name: str, kind: type[Row]) -> list[Row]:
+    """The rows that a file adds to one table.
 
     Parameters
     ----------
-    paths
-        Python files.
+    path
+        Python file.
     name
-        Of the list in each file; a file without it adds nothing to this table.
+        Of the list in it; a file without it adds nothing to this table.
     kind
         Class of the rows, a dataclass. Places in files get the path of the file.
 
     Raises
     ------
     InputError
-        If a file does not run, or ``name`` is not a list of such rows.
+        If the file does not run, or ``name`` is not a list of such rows.
     """
     found = []
-    for path in paths:
-        listed = getattr(load(path), name, [])
-        if not isinstance(listed, list | tuple):
+    listed = getattr(load(path), name, [])
+    if not isinstance(listed, list | tuple):
+        raise InputError(
+            f"{path}: {name}", found=type(listed).__name__, expected=f"a list of {kind.__name__}"
+        )
+    for number, row in enumerate(listed):
+        if not isinstance(row, kind):
             raise InputError(
-                f"{path}: {name}",
-                found=type(listed).__name__,
-                expected=f"a list of {kind.__name__}",
+                f"{path}: {name}[{number}]", found=repr(row), expected=f"a {kind.__name__}"
             )
-        for number, row in enumerate(listed):
-            if not isinstance(row, kind):
-                raise InputError(
-                    f"{path}: {name}[{number}]", found=repr(row), expected=f"a {kind.__name__}"
-                )
-            found.append(_with_paths(row, path))
+        found.append(_with_paths(row, path))
     return found
 
 

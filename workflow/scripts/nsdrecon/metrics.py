@@ -285,7 +285,7 @@ def added_rows(extensions: Iterable[str]) -> list[Metric]:
     """
     added: list[Metric] = []
     for path in extensions:
-        for row in rows([path], "METRICS", Metric):
+        for row in rows(path, "METRICS", Metric):
             if _plain(row.name) in {_plain(other.name) for other in (*METRICS, *added)}:
                 raise InputError(
                     f"{path}: METRICS",

@@ -293,12 +293,12 @@ def registry(extensions: Sequence[str | Path] = ()) -> Registry:
     features = {row.name: row for row in FEATURES}
     backbones = {row.name: row for row in BACKBONES}
     for path in extensions:
-        for feature in rows([path], "FEATURES", Feature):
+        for feature in rows(path, "FEATURES", Feature):
             _check_name(feature, features, path, RESERVED["features"])
             _check_feature(feature, path)
             features[feature.name] = feature
     for path in extensions:
-        for backbone in rows([path], "BACKBONES", Backbone):
+        for backbone in rows(path, "BACKBONES", Backbone):
             _check_name(backbone, backbones, path, {ORACLE.rstrip("-")})
             _check_backbone(backbone, features, path)
             backbones[backbone.name] = backbone

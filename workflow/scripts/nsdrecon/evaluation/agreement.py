@@ -40,8 +40,8 @@ def sample_agreement(
 
     Returns
     -------
-    A row an image: ``nsd_id``, ``subject``, ``system``, ``n_samples``, and each metric averaged
-    over all pairs of samples; where it is undefined, a pair counts as a miss.
+    A row an image: ``nsd_id``, ``subject``, ``system``, and each metric averaged over all pairs of
+    samples; where it is undefined, a pair counts as a miss.
 
     Raises
     ------
@@ -55,15 +55,14 @@ def sample_agreement(
     with open_h5(reconstructions) as file:
         images = dataset(file, "images")
         nsd_id = unique_ids(dataset(file, ID)[()], reconstructions)
-        n_samples = images.shape[1]
-        if n_samples < 2:
+        if images.shape[1] < 2:
             raise InputError(reconstructions, found="1 sample an image", expected="2 or more")
         labels = {name: str(file.attrs[name]) for name in ("subject", "system")}
         for row in progress(np.argsort(nsd_id), description="agreement of samples"):
             pairs = itertools.combinations(images[row], 2)
             scores = pd.DataFrame(pixel_scores(functions, rules, *pair) for pair in pairs)
             means = scores.fillna(misses).mean()
-            rows.append({ID: nsd_id[row], **labels, "n_samples": n_samples, **means})
+            rows.append({ID: nsd_id[row], **labels, **means})
     table = pd.DataFrame(rows)
     for name in functions:
         logger.info("mean %s between samples: %.3f", name, table[name].mean())

@@ -22,7 +22,6 @@ def retrieval_curve(
     *,
     resamples: int,
     seed: int,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Accuracy of picking the right image among more and more candidates.
 
@@ -37,7 +36,7 @@ def retrieval_curve(
         Column of two-way identification.
     n_way
         Numbers of candidates, 2 to the number of images.
-    resamples, seed, level
+    resamples, seed
         As in :func:`nsdrecon.evaluation.statistics.bootstrap_mean`.
 
     Returns
@@ -64,9 +63,7 @@ def retrieval_curve(
         )
     curves = [n_way_accuracy(table[metric].to_numpy(), n_images, n) for n in n_way]
     by_image = pd.DataFrame(np.stack(curves, axis=1)).groupby(table[ID].to_numpy()).mean()
-    interval = bootstrap_mean(
-        by_image.to_numpy()[None], resamples=resamples, seed=seed, level=level
-    )
+    interval = bootstrap_mean(by_image.to_numpy()[None], resamples=resamples, seed=seed)
     return pd.DataFrame(
         {
             "n_way": list(n_way),

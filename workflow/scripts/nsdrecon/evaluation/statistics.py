@@ -33,6 +33,8 @@ SIGNIFICANT = 0.05
 KEYS = (ID, "subject", "system", "protocol", "sample")
 UNDEFINED = "undefined"
 
+_LEVEL = 0.95  # coverage of the intervals
+
 # Draws computed together; bounds the memory of the resampling weights.
 _CHUNK = 1000
 # Sign-flipped means this close to the observed one are equal but for rounding.
@@ -57,10 +59,8 @@ class Interval:
     high: np.ndarray
 
 
-def bootstrap_mean(
-    values: np.ndarray, *, resamples: int, seed: int, level: float = 0.95
-) -> Interval:
-    """Mean of subjects' means over images, with a BCa interval from resampled images.
+def bootstrap_mean(values: np.ndarray, *, resamples: int, seed: int) -> Interval:
+    """Mean of subjects' means over images, with a 95 % BCa interval from resampled images.
 
     Parameters
     ----------
@@ -71,8 +71,6 @@ def bootstrap_mean(
         Number of bootstrap samples. They are the same for all columns.
     seed
         Seed of the resampling.
-    level
-        Coverage of the interval.
 
     Returns
     -------
@@ -90,7 +88,7 @@ def bootstrap_mean(
         [_means(values, seen, _image_counts(random, n_images, n)) for n in _chunks(resamples)]
     )
     mean = _means(values, seen, np.ones((1, n_images)))[0]
-    return _bca(mean, draws, _influence(values, seen), level)
+    return _bca(mean, draws, _influence(values, seen))
 
 
 def sign_flip_p(differences: np.ndarray, *, permutations: int, seed: int) -> np.ndarray:
@@ -139,9 +137,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return result
 
 
-def metrics_table(
-    tables: Sequence[pd.DataFrame], *, resamples: int, seed: int, level: float = 0.95
-) -> pd.DataFrame:
+def metrics_table(tables: Sequence[pd.DataFrame], *, resamples: int, seed: int) -> pd.DataFrame:
     """Mean and interval of every metric of every system, for each subject and pooled.
 
     Parameters
@@ -149,7 +145,7 @@ def metrics_table(
     tables
         Per-image tables of :func:`nsdrecon.evaluation.scoring.evaluate`, of any systems, subjects
         and protocols.
-    resamples, seed, level
+    resamples, seed
         As in :func:`bootstrap_mean`.
 
     Returns
@@ -170,7 +166,7 @@ def metrics_table(
     for (protocol, metric), group in scores.groupby(["protocol", "metric"], sort=False):
         for subject, part in _subjects_and_pooled(group):
             cube = _cube(part)
-            interval = bootstrap_mean(cube.values, resamples=resamples, seed=seed, level=level)
+            interval = bootstrap_mean(cube.values, resamples=resamples, seed=seed)
             for k, system in enumerate(cube.systems):
                 own = part[(part["system"] == system) & part["value"].notna()]
                 rows.append(
@@ -229,7 +225,6 @@ def contrasts_table(
     *,
     resamples: int,
     seed: int,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Paired differences between systems, for each subject and pooled.
 
@@ -242,7 +237,7 @@ def contrasts_table(
         Per-image tables, as in :func:`metrics_table`.
     contrasts
         Pairs of systems.
-    resamples, seed, level
+    resamples, seed
         As in :func:`bootstrap_mean`; as many sign patterns are drawn as resamples.
 
     Returns
@@ -261,7 +256,7 @@ def contrasts_table(
             plus = [cube.systems.index(contrast.system) for contrast in there]
             minus = [cube.systems.index(contrast.baseline) for contrast in there]
             differences = cube.values[:, :, plus] - cube.values[:, :, minus]
-            interval = bootstrap_mean(differences, resamples=resamples, seed=seed, level=level)
+            interval = bootstrap_mean(differences, resamples=resamples, seed=seed)
             p_values = sign_flip_p(differences, permutations=resamples, seed=seed)
             paired = ~np.isnan(differences)
             rows += [
@@ -418,7 +413,7 @@ def _influence(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return _contributions((values - means) * seen, seen)
 
 
-def _bca(mean: np.ndarray, draws: np.ndarray, influence: np.ndarray, level: float) -> Interval:
+def _bca(mean: np.ndarray, draws: np.ndarray, influence: np.ndarray) -> Interval:
     """Bias-corrected and accelerated limits of each column of bootstrap draws."""
     n_draws = (~np.isnan(draws)).sum(axis=0)
     below = ((draws < mean).sum(axis=0) + (draws == mean).sum(axis=0) / 2) / n_draws
@@ -428,7 +423,7 @@ def _bca(mean: np.ndarray, draws: np.ndarray, influence: np.ndarray, level: floa
         (influence**3).sum(axis=0), 6 * spread**1.5, out=np.zeros_like(spread), where=spread > 0
     )
     limits = []
-    for tail in ((1 - level) / 2, (1 + level) / 2):
+    for tail in ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2):
         z = bias + ndtri(tail)
         quantile = ndtr(bias + z / (1 - acceleration * z))
         limits.append(

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 def average_first_repeats(
     test_betas: str | Path, output: str | Path, *, n_repeats: int, of: int
-) -> np.ndarray:
+) -> None:
     """Test responses averaged over the first repeats only.
 
     Parameters
@@ -38,10 +38,6 @@ def average_first_repeats(
     of
         Only images with at least this many repeats are kept, so that every ``n_repeats`` up to it
         speaks of the same images.
-
-    Returns
-    -------
-    The images kept.
 
     Raises
     ------
@@ -77,7 +73,6 @@ def average_first_repeats(
                 means[:, columns] = block[rows].mean(axis=1)
             result.attrs.update(dict(file.attrs) | {"averaged_repeats": n_repeats})
     logger.info("%d of %d images have %d repeats", len(kept), len(images), of)
-    return kept
 
 
 def semantic_clusters(

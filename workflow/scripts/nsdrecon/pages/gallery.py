@@ -274,7 +274,7 @@ def _page(
     order.append(("median", "median first"))
     controls = [
         _select("subject", "subject", [*((name, name) for name in subjects), *everybody]),
-        _select("order", "order", order if metrics else order[:1]),
+        _select("order", "order", order),
         _select("metric", "by", [(row.name, row.name) for row in metrics]),
         _select("system", "of", [(column.name, column.title) for column in scored]),
         '<label><input type="checkbox" name="every"> every score</label>',

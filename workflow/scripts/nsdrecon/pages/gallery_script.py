@@ -50,7 +50,7 @@ function key(id) {
 function sorted() {
   const ids = data.ids.filter((id) => subjects().some((s) => data.subjects[s].rows.has(id)));
   const wanted = form.elements.order.value;
-  if (wanted === "number" || data.metrics.length === 0) return ids;
+  if (wanted === "number") return ids;
   const keys = new Map(ids.map((id) => [id, key(id)]));
   const known = ids.filter((id) => keys.get(id) !== null);
   known.sort((one, other) => keys.get(other) - keys.get(one));

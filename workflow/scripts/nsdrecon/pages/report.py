@@ -18,7 +18,6 @@ from nsdrecon.evaluation.tables import Cell
 from nsdrecon.pages.style import COLOURS
 from nsdrecon.whole_files import whole_file
 
-_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 _DRAWN_AT, _SHOWN_AT = 150, 96  # pixels an inch: of the figures' files, of a page
 
 _CSS = """
@@ -80,7 +79,7 @@ footer { padding-top: 1.2rem; border-top: 1px solid var(--line); font-size: .82r
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file with its caption. SVG is placed in the page as it is, PNG and JPEG embedded.
+    """An image file with its caption. SVG is placed in the page as it is, PNG embedded.
 
     Parameters
     ----------
@@ -187,7 +186,7 @@ def write_report(
     Raises
     ------
     InputError
-        If a picture is missing, or is neither PNG, JPEG nor SVG.
+        If a picture is missing, or is neither PNG nor SVG.
     """
     links = "".join(
         f'<li><a href="#{_anchor(section.title)}">{html.escape(section.title)}</a></li>'
@@ -269,16 +268,14 @@ class _Page:
         if suffix == ".svg":
             label = f'<svg role="img" aria-label="{alternative}"'
             shown = _inline_svg(path).replace("<svg", label, 1)
-        elif suffix in _MEDIA_TYPES:
+        elif suffix == ".png":
             with Image.open(path) as image:
                 width = round(image.width * _SHOWN_AT / _DRAWN_AT)
             data = base64.b64encode(path.read_bytes()).decode("ascii")
-            source = f"data:{_MEDIA_TYPES[suffix]};base64,{data}"
+            source = f"data:image/png;base64,{data}"
             shown = f'<img alt="{alternative}" width="{width}" src="{source}">'
         else:
-            raise InputError(
-                path, found=f"a {suffix or 'nameless'} file", expected="PNG, JPEG or SVG"
-            )
+            raise InputError(path, found=f"a {suffix or 'nameless'} file", expected="PNG or SVG")
         if picture.legible:
             kind = "natural" if suffix == ".svg" else "legible"
             shown = _scrolling(shown, alternative, kind)

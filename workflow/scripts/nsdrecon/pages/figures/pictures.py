@@ -18,6 +18,7 @@ from nsdrecon.store import ID, read_array
 
 _TITLE_WIDTH = 20  # letters above a column of pictures
 _PICTURE_PIXELS = 192
+_EACH = 2  # of the best images, of those in the middle, of the worst
 
 
 def reconstructions_figure(
@@ -70,7 +71,6 @@ def extremes_figure(
     *,
     metric: Metric,
     subject: str,
-    n_each: int = 2,
 ) -> str:
     """Images that were reconstructed best, about as well as most, and worst.
 
@@ -82,8 +82,6 @@ def extremes_figure(
         Tables of the systems' scores, with a row an image and sample.
     metric
         By which images are ordered: its mean over samples and systems.
-    n_each
-        How many of each kind.
 
     Returns
     -------
@@ -91,9 +89,9 @@ def extremes_figure(
     """
     means = pd.concat(scores).groupby(ID)[metric.name].mean()
     order = means.sort_values(ascending=metric.score.better == "lower", kind="stable").index
-    middle = (len(order) - n_each) // 2
-    kinds = {"best": order[:n_each], "median": order[middle : middle + n_each]}
-    kinds["worst"] = order[-n_each:]
+    middle = (len(order) - _EACH) // 2
+    kinds = {"best": order[:_EACH], "median": order[middle : middle + _EACH]}
+    kinds["worst"] = order[-_EACH:]
     rows = [(f"{kind}: {image}", image) for kind, images in kinds.items() for image in images]
     names, nsd_id = [name for name, _ in rows], np.array([image for _, image in rows])
     columns = {"seen": read_array(stimuli, "images", nsd_id)}
@@ -101,8 +99,8 @@ def extremes_figure(
         columns[title] = read_array(path, "images", nsd_id)[:, 0]
     _picture_grid(output, columns, names, subject)
     return (
-        f"{subject}: the {n_each} test images that were reconstructed best, {n_each} in the middle "
-        f"and the {n_each} worst of {len(order)}, by {metric.name}, mean over the systems shown. "
+        f"{subject}: the {_EACH} test images that were reconstructed best, {_EACH} in the middle "
+        f"and the {_EACH} worst of {len(order)}, by {metric.name}, mean over the systems shown. "
         "Left what was seen, with its number in the stimulus file."
     )
 

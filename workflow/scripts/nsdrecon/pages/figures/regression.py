@@ -11,14 +11,11 @@ import pandas as pd
 from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
 from nsdrecon.systems import STAGE1
 
-_SCORE_NAMES = {
-    "loo_correlation_mean": "leave-one-out correlation",
-    "loo_r2_mean": "leave-one-out R²",
-}
+_SCORE = "loo_correlation_mean"
 
 
 def regression_figure(
-    scores: Mapping[str, pd.DataFrame], output: str | Path, *, part: str, value: str, subject: str
+    scores: Mapping[str, pd.DataFrame], output: str | Path, *, subject: str
 ) -> str:
     """Cross-validated accuracy of the regressions, part by part of each feature space.
 
@@ -29,8 +26,6 @@ def regression_figure(
         ``all`` and one for each part (a layer, a token), if there are any.
     output
         Image file.
-    part, value
-        Columns of the tables: the part of the feature space and its score.
     subject
         For the caption.
 
@@ -45,22 +40,22 @@ def regression_figure(
         for panel in panels.flat[len(scores) :]:
             panel.set_visible(False)
         for panel, (feature, table) in zip(panels.flat, scores.items(), strict=False):
-            check_columns(table, [part, value], f"scores of {feature}")
-            is_whole = table[part].astype(str) == "all"
+            check_columns(table, ["part", _SCORE], f"scores of {feature}")
+            is_whole = table["part"].astype(str) == "all"
             parts = table[~is_whole] if (~is_whole).any() else table
-            panel.bar(np.arange(len(parts)), parts[value], color=COLOURS[0], width=0.8)
-            for whole in table.loc[is_whole, value]:
+            panel.bar(np.arange(len(parts)), parts[_SCORE], color=COLOURS[0], width=0.8)
+            for whole in table.loc[is_whole, _SCORE]:
                 panel.axhline(whole, color=COLOURS[5], linestyle="--", linewidth=1)
                 wholes.append(f"{feature} {whole:.2f}")
             panel.axhline(0, color=GREY, linewidth=0.8)
             ticks = evenly(len(parts), 6)
-            panel.set_xticks(ticks, [str(name) for name in parts[part].iloc[ticks]])
+            panel.set_xticks(ticks, [str(name) for name in parts["part"].iloc[ticks]])
             panel.set(title=feature, xlabel="layer" if feature == STAGE1 else "token")
         for first in panels[:, 0]:
-            first.set_ylabel(_SCORE_NAMES.get(value, value))
+            first.set_ylabel("leave-one-out correlation")
         figure.tight_layout()
     return (
-        f"{subject}: {_SCORE_NAMES.get(value, value)} of the regressions on the training images, "
+        f"{subject}: leave-one-out correlation of the regressions on the training images, "
         "for each layer of the VDVAE, from the top, and each token of CLIP. Near zero, nothing can "
         "be predicted. "
         f"Dashed: the mean over the whole space ({', '.join(wholes)})."
