@@ -10,6 +10,7 @@ from nsdrecon.metrics import (
     IDENTIFICATION,
     METRICS,
     PROTOCOLS,
+    PUBLISHED_COLUMNS,
     NetworkMetric,
     Score,
     as_params,
@@ -17,11 +18,11 @@ from nsdrecon.metrics import (
     configured_metrics,
     from_params,
     identification_names,
-    published_names,
 )
 from workflow_runs import ROOT
 
-ALL_NETWORKS = [{"name": name, "weights": "file"} for name in published_names()[2:]]
+PUBLISHED = [row.name for row in PUBLISHED_COLUMNS]
+ALL_NETWORKS = [{"name": name, "weights": "file"} for name in PUBLISHED[2:]]
 HEAD = "from nsdrecon.metrics import DISTANCE, NetworkMetric, PixelMetric, Score\n"
 PSNR = HEAD + (
     'METRICS = [PixelMetric("PSNR", ":psnr", Score("higher"))]\ndef psnr(seen, made): return 1.0\n'
@@ -84,7 +85,7 @@ def test_names_of_metrics_stand_in_one_file():
         path
         for kind in ("*.py", "*.smk", "*.yaml")
         for path in (ROOT / "workflow").rglob(kind)
-        if any(f'"{name}"' in path.read_text() for name in published_names())
+        if any(f'"{name}"' in path.read_text() for name in PUBLISHED)
     ]
     assert [path.name for path in files] == ["metrics.py"]
 
@@ -95,10 +96,10 @@ def test_names_of_metrics_stand_in_one_file():
 )
 def test_published_metrics_are_those_of_their_protocol(protocol, sizes):
     metrics = configured_metrics(protocol, ALL_NETWORKS)
-    assert names(metrics) == published_names()
+    assert names(metrics) == PUBLISHED
     assert [metric.size for metric in metrics[2:]] == sizes
     assert names(row for row in metrics if row.score.better == "lower") == ["EffNet-B", "SwAV"]
-    assert identification_names(metrics) == published_names()[2:6]
+    assert identification_names(metrics) == PUBLISHED[2:6]
 
 
 def test_networks_keep_the_order_of_the_configuration_and_their_protocol():

@@ -4,11 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from nsdrecon.brain.correlation import (
-    correlation_table,
-    measured_responses,
-    predicted_responses,
-)
+from nsdrecon.brain.correlation import correlation_table, measured_responses, predicted_responses
 from nsdrecon.brain.encoding import EncodingModel, accuracy_table
 from nsdrecon.brain.maps import training_ceiling
 from nsdrecon.brain.region_decoding import ALL, read_regions
@@ -56,10 +52,6 @@ with job(snakemake) as log:
     )
     table.insert(0, "subject", snakemake.wildcards.subject)
     write_table(snakemake.output.table, table)
-    caption = correlation_figure(
-        table,
-        snakemake.output.figure,
-        titles=params.titles,
-        features=params.cfg["brain.encoding"],
-    )
+    shown = {"titles": params.titles, "features": params.cfg["brain.encoding"]}
+    caption = correlation_figure(table, snakemake.output.figure, **shown)
     write_caption(snakemake.output.caption, caption)

@@ -2,7 +2,7 @@
 
 from nsdrecon.evaluation.published import PUBLISHED, other_images, published_table
 from nsdrecon.evaluation.retrieval import retrieval_table
-from nsdrecon.evaluation.statistics import Contrast, contrasts_table, metrics_table
+from nsdrecon.evaluation.statistics import contrasts_table, metrics_table
 from nsdrecon.evaluation.tables import Layout, described, voxels_used, write_latex, write_markdown
 from nsdrecon.job import job
 from nsdrecon.metrics import from_params, identification_names
@@ -18,8 +18,7 @@ with job(snakemake) as log:
     metrics = metrics_table(tables, **options)
     layout = Layout(params.systems, params.floors, params.ceilings)
     write_table(output.long, described(metrics, columns, layout))
-    contrasts = [Contrast(name, *pair) for name, pair in params.contrasts.items()]
-    write_table(output.contrasts, contrasts_table(tables, contrasts, **options))
+    write_table(output.contrasts, contrasts_table(tables, params.contrasts, **options))
     systems = [table for table in tables if table["system"].iloc[0] in params.systems]
     two_way = identification_names(columns)
     write_table(output.retrieval, retrieval_table(systems, two_way, **options))

@@ -14,12 +14,17 @@ from nsdrecon.pages.figures.scores import (
     retrieval_figure,
     scatter_figure,
 )
-from nsdrecon.store import read_table
+from nsdrecon.store import ID, read_table
+
+INTERVAL = ["ci_low", "ci_high"]
 
 with job(snakemake) as log:
     params, files = snakemake.params, snakemake.input
     columns = [from_params(row) for row in params.metrics]
-    metrics, retrieval = read_table(files.metrics), read_table(files.retrieval)
+    metrics = read_table(files.metrics, ["subject", "system", "metric", "mean", *INTERVAL])
+    retrieval = read_table(
+        files.retrieval, ["subject", "system", "metric", "n_way", "accuracy", *INTERVAL]
+    )
     # One subject alone is not pooled: its own rows come last.
     shown = {"subject": metrics["subject"].iloc[-1], "columns": columns}
     layout = Layout(params.systems, params.floors, params.ceilings)
@@ -34,9 +39,11 @@ with job(snakemake) as log:
         ),
     }
     if params.contrasts:
-        table = read_table(files.contrasts)
+        wanted = ["subject", "metric", "contrast", "difference", *INTERVAL, "p_holm"]
+        table = read_table(files.contrasts, wanted)
         captions["contrasts"] = contrasts_figure(table, outputs["contrasts"], **shown)
-    scores = pd.concat([read_table(path) for path in files.scores])
+    wanted = [ID, "subject", "system", *(column.name for column in columns)]
+    scores = pd.concat([read_table(path, wanted) for path in files.scores])
     for one, other in params.contrasts.values():
         name = f"scatter_{one}_{other}"
         second, first = (scores[scores["system"] == system] for system in (one, other))

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from nsdrecon.graph.plan import Partition, format_amount, planned_jobs, rule_table, totals
+from nsdrecon.doctor.cluster import profile_partitions
+from nsdrecon.graph.plan import format_amount, planned_jobs, rule_table, totals
 from nsdrecon.graph.rates import expected
 from nsdrecon.job import job
 from nsdrecon.store import write_table
@@ -13,10 +13,8 @@ from nsdrecon.whole_files import whole_file
 
 with job(snakemake) as log:
     jobs = planned_jobs(snakemake.params.snakefile, snakemake.params.config)
-    partitions = []
-    if snakemake.params.partitions:
-        text = Path(snakemake.params.partitions).read_text(encoding="utf-8")
-        partitions = Partition.of_profile(yaml.safe_load(text)["partitions"])
+    named = snakemake.params.partitions
+    partitions = profile_partitions(named) if named else []
     rules = rule_table(jobs, partitions, Path())
     whole = totals(jobs, Path())
     if not whole["jobs_measured"]:

@@ -6,7 +6,7 @@ from nsdrecon.pages.figures.regression import regression_figure
 from nsdrecon.store import read_table
 
 with job(snakemake):
-    tables = [read_table(path) for path in snakemake.input]
+    tables = [read_table(path, ["part", "loo_correlation_mean"]) for path in snakemake.input]
     caption = regression_figure(
         dict(zip(snakemake.params.features, tables, strict=True)),
         snakemake.output.figure,

@@ -220,6 +220,10 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
+PUBLISHED_COLUMNS = tuple({row.name: row for row in METRICS if row.published}.values())
+"""Columns of the published tables, each once, whatever the protocol."""
+
+
 def identification_names(metrics: Iterable[Metric]) -> list[str]:
     """Columns of two-way identification."""
     return [metric.name for metric in metrics if metric.score == IDENTIFICATION]
@@ -228,11 +232,6 @@ def identification_names(metrics: Iterable[Metric]) -> list[str]:
 def source_files(metrics: Iterable[Mapping[str, Any]]) -> list[Path]:
     """The files whose code computes metrics, given as plain values (:func:`as_params`)."""
     return sorted({source(row["source"]) for row in metrics})
-
-
-def published_names() -> list[str]:
-    """Columns of the published tables, in their order."""
-    return list(dict.fromkeys(row.name for row in METRICS if row.published))
 
 
 def configured_metrics(

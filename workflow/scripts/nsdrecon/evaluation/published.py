@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nsdrecon.metrics import published_names
+from nsdrecon.metrics import PUBLISHED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ _LEAK = (
 
 def _row(*values: float) -> dict[str, float]:
     """Values in the order of the published columns; a source may not give the last ones."""
-    return dict(zip(published_names(), values, strict=False))
+    return dict(zip((row.name for row in PUBLISHED_COLUMNS), values, strict=False))
 
 
 PUBLISHED = (

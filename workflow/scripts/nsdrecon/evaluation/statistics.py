@@ -12,7 +12,7 @@ images as independent, as is usual.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +39,6 @@ _LEVEL = 0.95  # coverage of the intervals
 _CHUNK = 1000
 # Sign-flipped means this close to the observed one are equal but for rounding.
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Difference of two systems, ``system`` minus ``baseline``."""
-
-    name: str
-    system: str
-    baseline: str
 
 
 @dataclass(frozen=True)
@@ -221,7 +212,7 @@ def curve_table(
 
 def contrasts_table(
     tables: Sequence[pd.DataFrame],
-    contrasts: Sequence[Contrast],
+    contrasts: Mapping[str, tuple[str, str]],
     *,
     resamples: int,
     seed: int,
@@ -236,7 +227,7 @@ def contrasts_table(
     tables
         Per-image tables, as in :func:`metrics_table`.
     contrasts
-        Pairs of systems.
+        Name to system and baseline, whose difference is the first minus the second.
     resamples, seed
         As in :func:`bootstrap_mean`; as many sign patterns are drawn as resamples.
 
@@ -250,11 +241,11 @@ def contrasts_table(
     for (protocol, metric), group in scores.groupby(["protocol", "metric"], sort=False):
         for subject, part in _subjects_and_pooled(group):
             cube = _cube(part)
-            there = [c for c in contrasts if {c.system, c.baseline} <= set(cube.systems)]
+            there = {name: c for name, c in contrasts.items() if set(c) <= set(cube.systems)}
             if not there:
                 continue
-            plus = [cube.systems.index(contrast.system) for contrast in there]
-            minus = [cube.systems.index(contrast.baseline) for contrast in there]
+            plus = [cube.systems.index(system) for system, _ in there.values()]
+            minus = [cube.systems.index(baseline) for _, baseline in there.values()]
             differences = cube.values[:, :, plus] - cube.values[:, :, minus]
             interval = bootstrap_mean(differences, resamples=resamples, seed=seed)
             p_values = sign_flip_p(differences, permutations=resamples, seed=seed)
@@ -264,9 +255,9 @@ def contrasts_table(
                     "subject": subject,
                     "protocol": protocol,
                     "metric": metric,
-                    "contrast": contrast.name,
-                    "system": contrast.system,
-                    "baseline": contrast.baseline,
+                    "contrast": name,
+                    "system": system,
+                    "baseline": baseline,
                     "difference": interval.mean[k],
                     "ci_low": interval.low[k],
                     "ci_high": interval.high[k],
@@ -274,7 +265,7 @@ def contrasts_table(
                     "n_images": int(paired[:, :, k].any(axis=0).sum()),
                     "n_subjects": int(paired[:, :, k].any(axis=1).sum()),
                 }
-                for k, contrast in enumerate(there)
+                for k, (name, (system, baseline)) in enumerate(there.items())
             ]
     columns = ["subject", "protocol", "metric", "contrast", "system", "baseline", "difference"]
     columns += ["ci_low", "ci_high", "p", "p_holm", "n_images", "n_subjects"]

@@ -12,12 +12,9 @@ import pandas as pd
 from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.published import PublishedResult
 from nsdrecon.evaluation.statistics import SIGNIFICANT
-from nsdrecon.metrics import METRICS, Metric, NetworkMetric
+from nsdrecon.metrics import PUBLISHED_COLUMNS, Metric, NetworkMetric
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.whole_files import whole_file
-
-PUBLISHED_COLUMNS = list({row.name: row for row in METRICS if row.published}.values())
-"""Columns of the published tables, each once, whatever the protocol."""
 
 
 @dataclass(frozen=True)
@@ -398,16 +395,19 @@ def voxels_used(responses: Mapping[str, str | Path]) -> str:
     responses
         Subject to a file of mean responses (:func:`nsdrecon.data.betas.average_repeats`).
     """
-    counts = []
-    for subject, path in responses.items():
-        with open_h5(path) as file:
-            used, of = len(dataset(file, "voxel")), file.attrs["voxels_in_mask"]
-        counts.append(f"{subject} {used:,} of {of:,}")
+    counts = [f"{name} {used:,} of {of:,}" for name, used, of in voxel_counts(responses)]
     return (
         f"Voxels used: {', '.join(counts)}. Left out are those that do not vary within some "
         "session, or fall below responses.min_ncsnr. Published pipelines keep all of nsdgeneral: "
         "15,724 in subject 1."
     )
+
+
+def voxel_counts(responses: Mapping[str, str | Path]) -> Iterator[tuple[str, int, int]]:
+    """Each subject, how many voxels are used, and how many the mask has."""
+    for subject, path in responses.items():
+        with open_h5(path) as file:
+            yield subject, len(dataset(file, "voxel")), int(file.attrs["voxels_in_mask"])
 
 
 def subject_title(metrics: pd.DataFrame, subject: str) -> str:

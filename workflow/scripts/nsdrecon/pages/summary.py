@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nsdrecon.evaluation.statistics import SIGNIFICANT
-from nsdrecon.evaluation.tables import Cell, Layout, heading_of, number_of
+from nsdrecon.evaluation.tables import Cell, Layout, heading_of, number_of, voxel_counts
 from nsdrecon.metrics import Metric
 from nsdrecon.store import dataset, open_h5
 from nsdrecon.systems import ORACLE
@@ -169,12 +169,8 @@ def _ends_of_grid(weights: Mapping[str, str | Path]) -> str:
 
 
 def _dropped_voxels(responses: Mapping[str, str | Path]) -> str:
-    said = []
-    for subject, path in responses.items():
-        with open_h5(path) as file:
-            used, of = len(dataset(file, "voxel")), int(file.attrs["voxels_in_mask"])
-        if used < of:
-            said.append(f"{subject} {of - used:,} of {of:,}")
+    counts = voxel_counts(responses)
+    said = [f"{name} {of - used:,} of {of:,}" for name, used, of in counts if used < of]
     if not said:
         return ""
     return (

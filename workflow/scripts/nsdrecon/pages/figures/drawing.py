@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nsdrecon.errors import InputError, listing
 from nsdrecon.whole_files import whole_file
 
 # Okabe and Ito's colours, told apart under the common colour deficiencies.
@@ -55,17 +53,6 @@ def figure_file(output: str | Path, size: tuple[float, float]) -> Iterator[Figur
         for path, about in ((output, {}), (pdf, {"metadata": {"CreationDate": None}})):
             with whole_file(path) as partial:
                 figure.savefig(partial, dpi=150, facecolor="white", **about)
-
-
-def check_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    """Check that a table has some columns; the error names its source."""
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise InputError(
-            source,
-            found=f"columns {listing(table.columns, 12)}",
-            expected=f"also {listing(missing)}",
-        )
 
 
 def write_caption(output: str | Path, caption: str) -> None:

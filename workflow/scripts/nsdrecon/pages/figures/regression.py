@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, evenly, figure_file
 from nsdrecon.systems import STAGE1
 
 _SCORE = "loo_correlation_mean"
@@ -40,7 +40,6 @@ def regression_figure(
         for panel in panels.flat[len(scores) :]:
             panel.set_visible(False)
         for panel, (feature, table) in zip(panels.flat, scores.items(), strict=False):
-            check_columns(table, ["part", _SCORE], f"scores of {feature}")
             is_whole = table["part"].astype(str) == "all"
             parts = table[~is_whole] if (~is_whole).any() else table
             panel.bar(np.arange(len(parts)), parts[_SCORE], color=COLOURS[0], width=0.8)

@@ -15,7 +15,7 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.statistics import POOLED, SIGNIFICANT
 from nsdrecon.evaluation.tables import Layout, heading_of
 from nsdrecon.metrics import Metric
-from nsdrecon.pages.figures.drawing import COLOURS, GREY, check_columns, evenly, figure_file
+from nsdrecon.pages.figures.drawing import COLOURS, GREY, evenly, figure_file
 from nsdrecon.store import ID
 from nsdrecon.systems import ORACLE
 
@@ -56,7 +56,6 @@ def dots_figure(
     -------
     The caption.
     """
-    check_columns(metrics, ["subject", "system", "metric", "mean", "ci_low", "ci_high"], "metrics")
     rows = metrics[metrics["subject"] == subject]
     if rows.empty:
         raise InputError(
@@ -105,8 +104,6 @@ def contrasts_figure(
     -------
     The caption.
     """
-    wanted = ["subject", "metric", "contrast", "difference", "ci_low", "ci_high", "p_holm"]
-    check_columns(contrasts, wanted, "contrasts")
     rows = contrasts[contrasts["subject"] == subject]
     names = list(rows["contrast"].unique())
     with _panels([heading_of(column) for column in columns], output, len(names)) as panels:
@@ -154,7 +151,6 @@ def scatter_figure(
     """
     names, metrics = [], [column.name for column in columns]
     for table in (first, second):
-        check_columns(table, [ID, "subject", "system", *metrics], "per-image table")
         names.append(labels[table["system"].iloc[0]])
     means = [table.groupby(["subject", ID])[metrics].mean() for table in (first, second)]
     if not means[0].index.equals(means[1].index):
@@ -205,7 +201,6 @@ def retrieval_figure(
     The caption. With several subjects the lines are means over subjects, the bands the means of
     their limits, at numbers of candidates that all subjects have.
     """
-    check_columns(table, ["subject", "system", "metric", "n_way", "accuracy"], "retrieval")
     with figure_file(output, (3.4 * max(len(metrics), 1) + 2.4, 3.0)) as figure:
         panels = figure.subplots(1, max(len(metrics), 1), squeeze=False, sharey=True)[0]
         if not metrics:
@@ -275,7 +270,6 @@ def curves_figure(
     -------
     The caption.
     """
-    check_columns(table, ["subject", "system", "metric", by, "mean"], "scores")
     # At a value that one subject alone has, nothing is pooled.
     pooled = POOLED in table["subject"].values
     subject = POOLED if pooled else table["subject"].iloc[-1]
