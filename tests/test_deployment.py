@@ -6,6 +6,7 @@ Each time the whole run is planned, and a file is made by a script; where the wo
 also one by a model that comes with it, and one from the rules themselves.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
+from nsdrecon.graph import planned_jobs
 from tiny_runs import TINY
 from workflow_runs import ROOT, copy_project, environment
 
@@ -110,6 +112,10 @@ def test_a_module_statement_says_where_results_and_logs_lie(deployed, clone):
     places = '    pathvars:\n        results="found",\n        logs="found/said",\n'
     before = "\n\nuse rule"
     snakefile.write_text(snakefile.read_text().replace(before, f"{places}{before}"))
+    command = [sys.executable, planned_jobs.__file__, snakefile, folder / "config/demo.yaml"]
+    plan = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    (page,) = (job for job in json.loads(plan.stdout) if job["rule"] == "report")
+    assert page["params"]["benchmarks"] == "'found/benchmarks'"
     target = "found/subj01/trials.tsv"
     # Of the full run files of results are asked for by their path too.
     snakemake(folder, "-n", "found/data/manifest.tsv")
