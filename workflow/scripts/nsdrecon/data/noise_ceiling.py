@@ -64,9 +64,9 @@ def write_ncsnr_map(
 ) -> None:
     """The map of the noise ceiling's signal-to-noise ratio, from the repeats of all images.
 
-    Test images are among them, so nothing is trained or chosen by it: it is drawn, mapped, and stands
-    beside accuracies of encoding. Voxels that are not finite or do not vary in some session have no
-    value, and none has one where no image was shown twice.
+    Test images are among them, so nothing is trained or chosen by it: it is drawn, mapped, and
+    stands beside accuracies of encoding. Voxels that are not finite or do not vary in some session
+    have no value, and none has one where no image was shown twice.
 
     Parameters
     ----------
