@@ -1,5 +1,3 @@
-import pickle
-
 from nsdrecon.errors import InputError, listing
 
 
@@ -8,18 +6,6 @@ def test_message_names_source_found_expected_and_remedy():
     assert str(error) == "a.h5: found 3 rows; expected 4 rows. Run again."
     assert str(InputError("a.h5", found=3, expected=4)) == "a.h5: found 3; expected 4."
     assert isinstance(error, ValueError)
-
-
-def test_survives_a_process_border():
-    error = InputError("a.h5", found="3 rows", expected="4 rows", remedy="Run again.")
-    copy = pickle.loads(pickle.dumps(error))
-    assert str(copy) == str(error)
-    assert (copy.source, copy.found, copy.expected, copy.remedy) == (
-        "a.h5",
-        "3 rows",
-        "4 rows",
-        "Run again.",
-    )
 
 
 def test_listing_shortens():

@@ -31,14 +31,6 @@ class InputError(ValueError):
         text = f"{self.source}: found {self.found}; expected {self.expected}."
         super().__init__(f"{text} {remedy}" if remedy else text)
 
-    def __reduce__(self) -> tuple:
-        # Errors cross process borders (worker pools); the default rebuilds from the text alone.
-        return _rebuild, (self.source, self.found, self.expected, self.remedy)
-
-
-def _rebuild(source: str, found: str, expected: str, remedy: str | None) -> InputError:
-    return InputError(source, found=found, expected=expected, remedy=remedy)
-
 
 def listing(items: Iterable[object], limit: int = 5) -> str:
     """``"3, 7, 9 and 12 more"``: the first few items, for error messages and logs."""
