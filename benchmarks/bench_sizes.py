@@ -381,10 +381,13 @@ def latents(folder: Path, config: dict) -> Iterator[Job]:
     yield Job("categories", captions, [f"{folder}/categories.tsv"], {"cfg": clusters})
     yield Job(
         "holdout_training",
-        {"captions": captions["train"], "latents": [captions["train"]], **responses},
+        {
+            "captions": captions["train"],
+            "latents": [captions["train"]],
+            "train": responses["train"],
+        },
         {
             "train": f"{folder}/holdout-train.h5",
-            "test": f"{folder}/holdout-test.h5",
             "latents": [f"{folder}/holdout-latents.h5"],
         },
         {"cfg": clusters},

@@ -14,6 +14,7 @@ from nsdrecon.errors import InputError
 from nsdrecon.store import open_h5, read_table
 from workflow_runs import ROOT
 
+NETWORK = "CLIP (demo)"  # the one that the tiny run is scored by
 PAGE = (ROOT / "docs/data-contract.md").read_text()
 OF_ALL = {"provenance", "crc32"}
 SECTIONS = dict(re.findall(r"^### `(\S+)`\n(.*?)(?=^##|\Z)", PAGE, flags=re.M | re.S))
@@ -34,7 +35,8 @@ def files(project: Path, name: str) -> list[Path]:
 
 def datasets(section: str) -> dict[str, tuple[str, list[str], bool]]:
     """Name to type, letters of the shape, and whether it may be absent."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \((.*?)\) \| (.*?) \|$", section, flags=re.M)
+    section = section.replace("{metric}", NETWORK)
+    rows = re.findall(r"^\| `(.+?)` \| (\w+) \| \((.*?)\) \| (.*?) \|$", section, flags=re.M)
     return {
         name: (dtype, shape.split(", "), meaning.startswith("optional"))
         for name, dtype, shape, meaning in rows

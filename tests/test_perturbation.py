@@ -72,8 +72,6 @@ OF_TEST_DATA = {
     *(f"subj01/betas/sessions/{session:02d}.h5" for session in SESSIONS),
     "stimuli/test.h5",
     "subj01/betas/test.h5",
-    "subj01-holdout/betas/test.h5",
-    "subj01-sessions1/betas/test.h5",
     "oracle-latents/vd-text.h5",
     "subj01/reconstructions/nearest-training-image.h5",
 }

@@ -118,9 +118,10 @@ CHANGES = [
     ),
     Change(
         "a metric added (`evaluation.networks`)",
-        "`model_check`, `evaluation` and the tables",
+        "`model_check`, `seen_features`, `evaluation` and the tables",
         lambda job: (
-            job.rule in {"evaluation", "metrics", "metrics_figure"} or NETWORK_CHECK in job.outputs
+            job.rule in {"seen_features", "evaluation", "metrics", "metrics_figure"}
+            or NETWORK_CHECK in job.outputs
         ),
         settings={"evaluation": {"networks": [*NETWORKS, ANOTHER]}},
     ),

@@ -15,6 +15,7 @@ from nsdrecon.evaluation.pixels import pixel_correlation, ssim_along_columns
 from nsdrecon.evaluation.protocols import protocol
 from nsdrecon.evaluation.retrieval import retrieval_table
 from nsdrecon.evaluation.scoring import Scored, evaluate
+from nsdrecon.evaluation.seen_features import write_seen_features
 from nsdrecon.evaluation.similarity import (
     correlation_distance,
     correlation_matrix,
@@ -31,7 +32,7 @@ from nsdrecon.metrics import (
     configured_metrics,
 )
 from nsdrecon.store import read_array, read_table, write_arrays, write_table
-from small_pictures import N_IMAGES, NSD_ID, evaluated, write_clip, write_system
+from small_pictures import N_IMAGES, NSD_ID, evaluated, write_clip, write_stimuli, write_system
 
 PIXELS = {
     "protocol_name": "brain-diffuser",
@@ -240,6 +241,33 @@ def test_systems_share_a_network_and_the_features_of_the_ground_truths(tmp_path,
         pd.testing.assert_frame_equal(table, alone)
         assert (tmp_path / f"{path.stem}.tsv").read_bytes() == (tmp_path / "t.tsv").read_bytes()
     assert set(read_table(tmp_path / "floor.tsv")["system"]) == {"shuffled-vd-ddim"}
+
+
+def test_features_of_seen_images_are_taken_from_their_file(tmp_path):
+    """By their ids, whoever else's images are in it; no seen image passes the network again."""
+    (tmp_path / "mine.py").write_text(
+        "seen = []\n"
+        "def pooled(weights, device):\n"
+        "    return lambda pixels: seen.append(len(pixels)) or pixels[:, :, ::8, ::8]\n"
+    )
+    source = f"{tmp_path}/mine.py:pooled"
+    options = {"size": 32, "mean": (0,) * 3, "std": (1,) * 3}
+    rows = [NetworkMetric(name, source, **options) for name in ("red/green", "red")]
+    everybodys = write_stimuli(tmp_path / "seen.h5", np.append(NSD_ID, [1, 100]))
+    features = tmp_path / "features.h5"
+    write_seen_features(everybodys, features, protocol_name="brain-diffuser", metrics=rows)
+    passed = implementation(source).__globals__["seen"]
+    assert sum(passed) == N_IMAGES + 2
+    made = write_system(tmp_path / "made.h5", NSD_ID)
+    options = {"protocol_name": "brain-diffuser", "metrics": pixels_and(*rows), "nsd_id": NSD_ID}
+    found = evaluated(
+        made, everybodys, tmp_path / "from_file.tsv", seen_features=features, **options
+    )
+    assert sum(passed) == 2 * N_IMAGES + 2
+    pd.testing.assert_frame_equal(found, evaluated(made, everybodys, tmp_path / "t.tsv", **options))
+    write_seen_features(everybodys, features, protocol_name="brain-diffuser", metrics=rows[1:])
+    with pytest.raises(InputError, match="expected a dataset 'red%2Fgreen'"):
+        evaluated(made, everybodys, tmp_path / "t.tsv", seen_features=features, **options)
 
 
 def test_a_network_that_chose_a_sample_does_not_score_it(tmp_path, stimuli):

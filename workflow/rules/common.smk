@@ -189,8 +189,15 @@ def stage1_images(wildcards):
 
 
 def responses(split):
-    """The responses of a variant; ablations have none of their own."""
-    return lambda wildcards: f"{folder(wildcards)}/betas/{split}.h5"
+    """The responses of a variant; ablations have none of their own, and other training no other test."""
+
+    def path(wildcards):
+        trained_otherwise = wildcards.variant.startswith(("-holdout", "-sessions"))
+        if split == "test" and trained_otherwise:
+            return f"<results>/{wildcards.subject}/betas/test.h5"
+        return f"{folder(wildcards)}/betas/{split}.h5"
+
+    return path
 
 
 def feature(wildcards):
@@ -235,10 +242,20 @@ def design(wildcards):
     return {"design": DATA.design} if DATA.design else {}
 
 
+def tested(wildcards):
+    """The name of the test set that was decoded."""
+    return wildcards.variant.removeprefix("-") if of_further_test(wildcards) else "test"
+
+
 def tested_images(wildcards):
-    """The pictures of the test set that was decoded."""
-    tested = wildcards.variant.removeprefix("-") if of_further_test(wildcards) else "test"
-    return f"<results>/stimuli/{tested}.h5"
+    """The pictures of that test set."""
+    return f"<results>/stimuli/{tested(wildcards)}.h5"
+
+
+def seen_features(wildcards):
+    """What the networks see in them, where there are networks; to be unpacked."""
+    path = f"<results>/seen-features/{tested(wildcards)}.h5"
+    return {"seen_features": path} if RUN.networks else {}
 
 
 def of_further_test(wildcards):

@@ -80,10 +80,40 @@ rule categories:
         "../scripts/categories.py"
 
 
+rule seen_features:
+    """What the networks that score see in the seen images, for all that is scored."""
+    input:
+        stimuli="<results>/stimuli/{tested}.h5",
+        networks=MODELS.files("networks"),
+        checked="<results>/data/models/networks.tsv",
+    output:
+        "<results>/seen-features/{tested}.h5",
+    log:
+        "<logs>/seen_features/{tested}.log",
+    benchmark:
+        "<benchmarks>/seen_features/{tested}.tsv"
+    conda:
+        "../envs/nsdrecon.yaml"
+    threads: 4
+    resources:
+        # As `evaluation`, which does the same with every system's pictures.
+        mem_mb=scaled(10000),
+        runtime=scaled(60),
+        gpu=1,
+    params:
+        code=code("seen_features", *source_files(RUN.networks)),
+        cfg=settings("evaluation.protocol"),
+        how=untracked(settings("device")),
+        metrics=RUN.networks,
+    script:
+        "../scripts/seen_features.py"
+
+
 rule evaluation:
     """Every metric of every image of a subject's systems, oracles and floors."""
     input:
         unpack(categories),
+        unpack(seen_features),
         reconstructions=expand(
             "<results>/{{subject}}/reconstructions/{system}.h5",
             system=[*SCORED, *ORACLES, *FLOORS],
@@ -91,7 +121,6 @@ rule evaluation:
         stimuli="<results>/stimuli/test.h5",
         responses="<results>/{subject}/betas/test.h5",
         networks=MODELS.files("networks"),
-        checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
         scores=expand(
             "<results>/{{subject}}/evaluation/{system}.tsv", system=[*SCORED, *ORACLES, *FLOORS]
@@ -126,11 +155,11 @@ use rule evaluation as variant_evaluation with:
     # The same of one system that was decoded from other responses.
     input:
         unpack(categories),
+        unpack(seen_features),
         reconstructions=["<results>/{subject}{variant}/reconstructions/{system}.h5"],
         stimuli=tested_images,
         responses=responses("test"),
         networks=MODELS.files("networks"),
-        checked=["<results>/data/models/networks.tsv"] if RUN.networks else [],
     output:
         scores=["<results>/{subject}{variant}/evaluation/{system}.tsv"],
         shuffled=["<results>/{subject}{variant}/evaluation/shuffled-{system}.tsv"],
@@ -269,7 +298,7 @@ rule repeats_betas:
 
 
 rule learning_training:
-    """Training responses of the first sessions alone, with their latents; test responses of all."""
+    """Training responses of the first sessions alone, with their latents."""
     input:
         unpack(design),
         sessions=lambda wildcards: expand(
@@ -279,13 +308,11 @@ rule learning_training:
         ),
         trials="<results>/{subject}/trials.tsv",
         train="<results>/{subject}/betas/train.h5",
-        test="<results>/{subject}/betas/test.h5",
         latents=expand(
             "<results>/{{subject}}/latents/{feature}/train.h5", feature=RUN.learning_features
         ),
     output:
         train="<results>/{subject}-sessions{n}/betas/train.h5",
-        test="<results>/{subject}-sessions{n}/betas/test.h5",
         latents=temp(
             expand(
                 "<results>/{{subject}}-sessions{{n}}/latents/{feature}/train.h5",
@@ -350,13 +377,11 @@ rule holdout_training:
     input:
         captions=f"<results>/{{subject}}/latents/{RUN.captions}/train.h5",
         train="<results>/{subject}/betas/train.h5",
-        test="<results>/{subject}/betas/test.h5",
         latents=expand(
             "<results>/{{subject}}/latents/{feature}/train.h5", feature=RUN.holdout_features
         ),
     output:
         train="<results>/{subject}-holdout/betas/train.h5",
-        test="<results>/{subject}-holdout/betas/test.h5",
         latents=temp(
             expand(
                 "<results>/{{subject}}-holdout/latents/{feature}/train.h5",

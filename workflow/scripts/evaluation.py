@@ -21,6 +21,7 @@ with job(snakemake):
         nsd_id=read_ids(files.responses),
         protocol_name=cfg["evaluation.protocol"],
         metrics=[from_params(row) for row in snakemake.params.metrics],
+        seen_features=files.get("seen_features") or None,
         categories=files.get("categories") or None,
         device=choose_device(how["device"], snakemake.threads),
     )

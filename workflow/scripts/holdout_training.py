@@ -13,7 +13,5 @@ with job(snakemake) as log:
     kept, left_out = without_clusters(clusters, training, cfg["evaluation.held_out"])
     log.info("%d of %d training images left out", len(left_out), len(training))
     select_images(snakemake.input.train, kept, output.train)
-    # The test images are decoded all: whether a cluster was left out is asked of their scores.
-    select_images(snakemake.input.test, read_ids(snakemake.input.test), output.test)
     for source, target in zip(snakemake.input.latents, output.latents, strict=True):
         select_images(source, kept, target)

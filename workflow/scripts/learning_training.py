@@ -19,7 +19,5 @@ with job(snakemake):
         session_zscore=params.cfg["responses.session_zscore"],
         voxels_of=files.train,
     )
-    # The test images are decoded all, from all their repeats.
-    select_images(files.test, read_ids(files.test), output.test)
     for source, target in zip(files.latents, output.latents, strict=True):
         select_images(source, read_ids(output.train), target)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,13 @@ from nsdrecon.evaluation.networks import Device, FeatureExtractor, by_network
 from nsdrecon.evaluation.pictures import Pictures
 from nsdrecon.evaluation.pixel_scoring import Orders, submit_pixels
 from nsdrecon.evaluation.protocols import Protocol, protocol
+from nsdrecon.evaluation.seen_features import read_seen_features, watched_features
 from nsdrecon.evaluation.similarity import (
     correlation_distance,
     identification_within_category,
     two_way_identification,
 )
 from nsdrecon.evaluation.statistics import UNDEFINED
-from nsdrecon.logs import progress
 from nsdrecon.metrics import DISTANCE, SAME_CATEGORY, Metric, NetworkMetric, PixelMetric
 from nsdrecon.store import (
     ID,
@@ -75,6 +76,7 @@ def evaluate(
     *,
     protocol_name: str,
     metrics: Sequence[Metric],
+    seen_features: str | Path | None = None,
     seed: int = 0,
     nsd_id: np.ndarray | None = None,
     categories: str | Path | None = None,
@@ -104,6 +106,9 @@ def evaluate(
     metrics
         What to score by, in the order of the columns
         (:func:`nsdrecon.metrics.configured_metrics`).
+    seen_features
+        What the networks see in the stimuli, of the same protocol
+        (:func:`nsdrecon.evaluation.seen_features.write_seen_features`); by default it is made here.
     seed
         Seed of the order of the shuffled floors.
     nsd_id
@@ -140,7 +145,12 @@ def evaluate(
             _check_same_images(truths, made)
         category = None if categories is None else _categories(categories, truths.nsd_id)
         orders = [_orders(*pair, seed) for pair in zip(systems, all_made, strict=True)]
-        features = {"rules": rules, "device": device, "batch_size": batch_size}
+        features = {
+            "rules": rules,
+            "device": device,
+            "batch_size": batch_size,
+            "seen_features": seen_features,
+        }
         # Metrics of pixels need no GPU, and go on while one computes.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             by_pixels = submit_pixels(pool, truths, all_made, pixels, rules, orders)
@@ -235,22 +245,23 @@ def _network_scores(
     rules: Protocol,
     device: Device,
     batch_size: int,
+    seen_features: str | Path | None,
 ) -> list[_Scores]:
     """Scores of every system and order by one network, rows by sample and image."""
     extract = FeatureExtractor(metrics, rules, device)
-    n_images = len(truths.nsd_id)
-    label = ", ".join(metric.name for metric in metrics)
-
-    def features(pictures: Iterator[np.ndarray], what: str) -> dict[str, torch.Tensor]:
-        watched = progress(pictures, description=f"{label}: {what}", total=n_images)
-        return extract(watched, n_images, batch_size)
-
-    expected = features(truths.sample(0), "ground truths")
+    features = partial(
+        watched_features, extract, metrics, n_images=len(truths.nsd_id), batch_size=batch_size
+    )
+    if seen_features is None:
+        expected = features(truths.sample(0))
+    else:
+        expected = read_seen_features(seen_features, metrics, truths.nsd_id, device)
     scores = []
     for made, own in zip(all_made, orders, strict=True):
         parts: dict[str, list[pd.DataFrame]] = {name: [] for name in own}
         for sample in range(made.n_samples):
-            found = features(made.sample(sample), f"{next(iter(own))}, sample {sample}")
+            what = f"{next(iter(own))}, sample {sample}"
+            found = features(made.sample(sample), what=what)
             matrices = [correlations(expected[one.name], found[one.name]) for one in metrics]
             for name, order in own.items():
                 columns: dict[str, np.ndarray] = {}
