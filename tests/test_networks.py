@@ -153,7 +153,7 @@ def test_a_network_file_of_the_wrong_kind(tmp_path, small_torchvision, change, m
 def test_a_network_file_that_is_none(tmp_path, small_torchvision, content, suffix):
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="no readable weights"):
+    with pytest.raises(InputError, match="bytes that do not load"):
         FeatureExtractor([alexnet_metric(path)], protocol("brain-diffuser"))
 
 
@@ -163,7 +163,7 @@ def test_executable_pickles_are_not_run(tmp_path, small_torchvision):
             return (open, (str(tmp_path / "sprung"), "w"))
 
     torch.save({"features.0.weight": Trap()}, tmp_path / "trap.pth")
-    with pytest.raises(InputError, match="no readable weights"):
+    with pytest.raises(InputError, match="bytes that do not load"):
         FeatureExtractor([alexnet_metric(tmp_path / "trap.pth")], protocol("brain-diffuser"))
     assert not (tmp_path / "sprung").exists()
 

@@ -8,35 +8,15 @@ other names they translate first. Nothing is ever looked up on the network.
 from __future__ import annotations
 
 import json
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers.utils.logging import disable_progress_bar
 
 from nsdrecon.devices import reuse_memory
 from nsdrecon.errors import InputError, listing
-
-UNREADABLE = (
-    EOFError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    ValueError,
-    pickle.UnpicklingError,
-    struct.error,
-)
-"""What files of weights raise that are damaged, or are none."""
-
-
-def load_fault(error: Exception) -> str:
-    """Why weights do not load, without torch's advice to read pickles that may run code."""
-    if isinstance(error, pickle.UnpicklingError):
-        return "a pickle that is damaged or holds more than tensors"
-    return str(error) or type(error).__name__
+from nsdrecon.state_dicts import load_fault
 
 
 def read_config(folder: str | Path, name: str = "config.json") -> dict[str, Any]:
@@ -105,7 +85,7 @@ def load_model(
             use_safetensors=any(folder.glob("*.safetensors")),
             ignore_mismatched_sizes=True,  # they are in the report, which has all of them
         )
-    except UNREADABLE as error:
+    except Exception as error:  # damaged weights, as pickles too, can end in any
         raise InputError(
             folder,
             found=f"weights that do not load ({load_fault(error)})",

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from nsdrecon.ahead import ahead
@@ -28,7 +27,8 @@ from nsdrecon.errors import InputError, listing
 from nsdrecon.evaluation.protocols import Protocol, protocol
 from nsdrecon.extensions import implementation
 from nsdrecon.metrics import ANOTHER_NAME, NetworkMetric, check_published, from_params
-from nsdrecon.pretrained import UNREADABLE, config_value, load_fault, load_model, read_config
+from nsdrecon.pretrained import config_value, load_model, read_config
+from nsdrecon.state_dicts import read_state_dict
 
 Device = str | torch.device
 
@@ -225,7 +225,7 @@ def _layer(network: object, name: str, source: str) -> nn.Module:
 def alexnet(weights: Path, device: Device) -> nn.Module:
     """torchvision's AlexNet."""
     model = _torchvision().models.alexnet(weights=None)
-    return _ready(_filled(model, _state_dict(weights), weights), device)
+    return _ready(_filled(model, read_state_dict(weights), weights), device)
 
 
 def inception_v3(weights: Path, device: Device) -> nn.Module:
@@ -235,20 +235,22 @@ def inception_v3(weights: Path, device: Device) -> nn.Module:
     model = _torchvision().models.inception_v3(
         weights=None, init_weights=False, transform_input=True, aux_logits=True
     )
-    return _ready(_filled(model, _state_dict(weights), weights), device)
+    return _ready(_filled(model, read_state_dict(weights), weights), device)
 
 
 def efficientnet_b1(weights: Path, device: Device) -> nn.Module:
     """torchvision's EfficientNet-B1, V1 or V2 by its weights."""
     model = _torchvision().models.efficientnet_b1(weights=None)
-    return _ready(_filled(model, _state_dict(weights), weights), device)
+    return _ready(_filled(model, read_state_dict(weights), weights), device)
 
 
 def resnet50_swav(weights: Path, device: Device) -> nn.Module:
     """torchvision's ResNet-50 with the trunk of a SwAV checkpoint."""
     model = _torchvision().models.resnet50(weights=None)
     model.fc = nn.Identity()
-    state = {name.removeprefix("module."): value for name, value in _state_dict(weights).items()}
+    state = {
+        name.removeprefix("module."): value for name, value in read_state_dict(weights).items()
+    }
     # SwAV's own heads; the trunk is what is compared.
     heads = ("projection_head.", "prototypes.")
     trunk = {name: value for name, value in state.items() if not name.startswith(heads)}
@@ -321,25 +323,6 @@ def _torchvision() -> ModuleType:
             remedy="Install it, or take the metrics of its networks out of the configuration.",
         ) from error
     return torchvision
-
-
-def _state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a weight file (.safetensors, or a state dict saved by torch)."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(path, found="no file", expected="the weights of a network")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        raise InputError(
-            path, found=f"no readable weights ({load_fault(error)})", expected="a state dict"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(item) for item in state.values()):
-        raise InputError(path, found=type(state).__name__, expected="a state dict of tensors")
-    return state
 
 
 def _filled(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> nn.Module:

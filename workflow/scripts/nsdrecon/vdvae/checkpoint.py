@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import pickle
-import struct
 from pathlib import Path
 
-import safetensors
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nsdrecon.errors import InputError, listing
+from nsdrecon.state_dicts import read_state_dict
 from nsdrecon.vdvae.config import VDVAEConfig
 from nsdrecon.vdvae.model import VDVAE
 
@@ -47,7 +44,7 @@ def load_vdvae(
         shapes are not exactly those of the configuration (the first mismatches are listed).
     """
     path = Path(path)
-    state = {name.removeprefix("module."): value for name, value in _read(path).items()}
+    state = {name.removeprefix("module."): value for name, value in read_state_dict(path).items()}
     with torch.device("meta"):
         model = VDVAE(config)
     _check(state, model.state_dict(), path)
@@ -56,38 +53,6 @@ def load_vdvae(
     model.to(device=device, dtype=torch.float32, memory_format=torch.channels_last)
     logger.info("%s: %d parameters", path, sum(p.numel() for p in model.parameters()))
     return model.eval().requires_grad_(False)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict by name."""
-    if not path.is_file():
-        raise InputError(path, found="no file", expected="a VDVAE checkpoint")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        pickle.UnpicklingError,
-        struct.error,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        if isinstance(error, pickle.UnpicklingError):  # torch advises to let such a file run code
-            reason = "a pickle that is damaged or holds more than tensors"
-        raise InputError(
-            path,
-            found=f"{path.stat().st_size} bytes that do not load ({reason})",
-            expected="a complete state dict of tensors",
-            remedy="Remove it and fetch it again.",
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(path, found="something else", expected="a state dict: tensors by name")
-    return state
 
 
 def _check(state: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
