@@ -86,7 +86,10 @@ def _in_time(row: str, models: Path, limit: float = LIMIT) -> bool:
     else:
         command = ["benchmarks.bench_gpu", "measure", row, str(models)]
     with subprocess.Popen(
-        [sys.executable, "-m", *command], env=environment(), cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", *command],
+        env=environment(PYTHONUNBUFFERED="1"),
+        cwd=ROOT,
+        start_new_session=True,
     ) as process:
         try:
             failed = process.wait(limit) != 0

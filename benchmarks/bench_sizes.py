@@ -156,7 +156,7 @@ def _run(job: Mapping[str, object]) -> dict[str, float]:
         output=_Files(job["output"]),
         log=[None],
         params=_Params(job["params"]),
-        wildcards=SimpleNamespace(**job["wildcards"]),
+        wildcards=_Params(job["wildcards"]),
         threads=2,
     )
     runpy.run_path(str(SCRIPTS / f"{job['rule']}.py"), init_globals={"snakemake": context})
@@ -289,7 +289,7 @@ def brain(folder: Path, config: dict) -> Iterator[Job]:
             **_figure(folder),
         },
         {
-            "cfg": _settings(config, "evaluation.bootstrap", "seed"),
+            "cfg": _settings(config, "brain.encoding", "evaluation.bootstrap", "seed"),
             "how": {**how["how"], "latents.batch_size": 32},
             "encoder": "benchmarks.nsd_sized:noise_features",
             "folder": "",

@@ -35,6 +35,8 @@ FAULTS = [
     Fault({"stage2": None}, r"stage2: found nothing \(null\); expected a section of settings"),
     Fault({"shards": 0}, "shards: found 0; expected a whole number of 1 or more"),
     Fault({"subjects": ["subj01"]}, r"subjects\[0\]: found 'subj01'; .* Did you mean 1\?"),
+    Fault({"subjects": [1.0]}, r"subjects\[0\]: found 1.0; expected a whole number"),
+    Fault({"nsd": {"sessions": 2.0}}, "nsd.sessions: found 2.0; expected"),
     Fault({"subjects": [9]}, "subjects: found 9; expected subjects of NSD, 1 to 8"),
     Fault({"subjects": [1, 1]}, r"found \[1, 1\]; expected a list of different whole numbers"),
     Fault({"systems": ["sd-plms"]}, "found 'sd-plms'; .* Did you mean sd-ddpm?"),
@@ -139,6 +141,9 @@ def test_what_a_condition_of_the_schema_requires_is_described():
     settings = copy.deepcopy(MINIMAL) | {"nsd": {}}
     said = "nsd.source: found nothing; expected one of s3, local, simulated: `s3` downloads NSD"
     with pytest.raises(InputError, match=said):
+        complete_settings(settings, read_schema(SCHEMA, REGISTRY))
+    settings["dataset"] = {"kind": "glmsingle"}
+    with pytest.raises(InputError, match=r"glmsingle: found nothing; .*: GLMsingle's files"):
         complete_settings(settings, read_schema(SCHEMA, REGISTRY))
 
 

@@ -127,7 +127,8 @@ def test_rows_of_a_user_run_what_they_add_and_nothing_else(extended):
     tables |= {"extremes_figure", "gallery", "gallery_pictures"}
     about = {"dag", "manifest", "usage", "report"}
     own = {"model_check", "features", "latents", "weights", "predictions"}
-    own |= {"diffusion_images", "reconstructions", "evaluation", "maps", "regions"}
+    own |= {"diffusion_images", "reconstructions", "maps", "regions"}
+    own |= {"seen_features", "evaluation"}
     assert dict(jobs) == dict.fromkeys(tables | about | own, 1) | {"model_check": 2}
 
 

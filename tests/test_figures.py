@@ -128,7 +128,9 @@ def metrics():
         for system, mean in means.items()
     ]
     table = pd.DataFrame(rows, columns=["subject", "system", "metric", "mean"])
-    return table.assign(ci_low=table["mean"] - 0.05, ci_high=table["mean"] + 0.05)
+    n_subjects = table["subject"].map({"subj01": 1, "pooled": 2})
+    ends = {"ci_low": table["mean"] - 0.05, "ci_high": table["mean"] + 0.05}
+    return table.assign(n_subjects=n_subjects, **ends)
 
 
 LAYOUT = Layout(
@@ -163,6 +165,19 @@ def test_a_curve_shows_the_pooled_rows_though_one_subject_goes_on(tmp_path):
     assert caption.startswith("pooled")
     assert {"1", "4"} <= set(letters(output))
     assert "9" not in letters(output)
+    assert "Not shown" not in caption
+
+
+def test_a_curve_is_of_the_same_subjects_at_all_its_values(tmp_path):
+    """Those of other means would look like a rise or a fall."""
+    parts = [metrics().assign(value=value, n_subjects=8) for value in (1, 20)]
+    parts += [metrics().assign(value=value, n_subjects=2) for value in (30, 37)]
+    options = {"by": "value", "xlabel": "sessions", "metrics": ["PixCorr"], "against": "sessions"}
+    output = tmp_path / "curves.svg"
+    caption = curves_figure(pd.concat(parts), output, **options, labels={"sd-ddpm": "SD"})
+    assert {"1", "20"} <= set(letters(output))
+    assert not {"30", "37"} & set(letters(output))
+    assert caption.endswith("Not shown, as fewer subjects have a value there: sessions 30, 37.")
 
 
 def test_dots_between_floors_and_ceilings(tmp_path):

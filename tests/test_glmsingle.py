@@ -27,9 +27,9 @@ def reader(own, trials, betas="betas.npy", sessions=(1,), **settings):
     return GLMsingle({**SECTION, **paths, **settings}, 1, list(sessions))
 
 
-def write_events(own, run, images, **columns):
+def write_events(own, number, images, **columns):
     events = pd.DataFrame({"onset": np.arange(len(images)), "trial_type": images, **columns})
-    events.to_csv(own.folder / f"run{run}.tsv", sep="\t", index=False)
+    events.to_csv(own.folder / f"run{number}.tsv", sep="\t", index=False)
 
 
 def test_trials_follow_the_runs_and_their_onsets(own):
@@ -44,7 +44,7 @@ def test_trials_follow_the_runs_and_their_onsets(own):
 
 def test_one_file_of_events_tells_sessions_apart(own):
     """As the configuration takes the sessions from it; onsets begin anew in each."""
-    write_events(own, 1, [7, 33, 4, 12], onset=[1, 3, 5, 2], session=[2, 2, 1, 1])
+    write_events(own, 1, [7, 33, 12, 4], onset=[1, 3, 2, 5], session=[2, 2, 1, 1])
     table = reader(own, "run1.tsv", sessions=[1, 2]).trials()
     assert table["session"].tolist() == [1, 1, 2, 2]
     assert table["image"].tolist() == [12, 4, 7, 33]
@@ -52,6 +52,18 @@ def test_one_file_of_events_tells_sessions_apart(own):
         reader(own, "run1.tsv", sessions=[1, 3]).trials()
     # The runs of a session are of one, whatever they call it.
     assert set(reader(own, "run{run}.tsv").trials()["session"]) == {1}
+
+
+def test_one_file_of_events_tells_runs_apart(own):
+    """Responses come run after run, and onsets begin anew in each."""
+    images, onsets = [4, 12, 33, 7], [1, 2, 1, 2]
+    write_events(own, 1, images, onset=onsets, run=[1, 1, 2, 2])
+    assert reader(own, "run1.tsv").trials()["image"].tolist() == images
+    write_events(own, 1, images, onset=onsets)
+    with pytest.raises(InputError, match=r"run1\.tsv: found onsets that do not ascend within a"):
+        reader(own, "run1.tsv").trials()
+    write_events(own, 1, images, onset=onsets, session=[1, 1, 2, 2])
+    assert reader(own, "run1.tsv", sessions=[1, 2]).trials()["image"].tolist() == images
 
 
 def test_events_that_are_no_trials_are_left_out(own):

@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +20,10 @@ PROFILE = ("--profile", "profiles/demo")
 SUBJECT = Path("results/demo/subj01")
 # Made again in the short series: volumes, voxels, responses, weights and predictions.
 FOLDERS = [SUBJECT / name for name in ("betas", "weights", "predictions")]
-# Where a job stops to be killed: before a file has its name, after that, when all is done.
-KINDS = ("wait", "named", "ended")
+# Where a job stops to be killed: before a file has its name, after that, when all is done; or none
+# stops, and what runs shortly after a file or after the start is killed, wherever it is.
+STOPS = ("wait", "named", "ended")
+KINDS = (*STOPS, "noted", "started")
 # Files that are not the same twice: times that were measured, dates, and what is made of them.
 MEASURED = ("benchmarks", "usage", "plan", "report.html", "record.tsv", "manifest.tsv")
 
@@ -34,18 +37,20 @@ def contents(project: Path, folders: list[Path]) -> dict[str, bytes]:
     }
 
 
-def strike(project: Path, order: str, *targets: str) -> None:
-    """Kill a run with all its jobs, one of which has stopped where the order says."""
+def strike(project: Path, kind: str, which: object, *targets: str, after: float = 0) -> None:
+    """Kill a run with all its jobs, seconds after one has stopped, a file is there or it began."""
     for name in ("waiting", "written.txt"):
         (project / name).unlink(missing_ok=True)
-    (project / "fault.txt").write_text(order)
+    (project / "fault.txt").write_text(f"{kind} {which}")
     process = started(project, *PROFILE, *targets, overlays=OVERLAYS, PYTHONPATH=str(FAULTS))
     struck, said = (project / "waiting").exists, None
-    while not struck() and said is None:
+    while kind != "started" and not struck() and said is None:
         with suppress(subprocess.TimeoutExpired):
             said = process.communicate(timeout=0.2)
-    assert struck(), f"no job stopped at {order!r}: {said}"
-    os.killpg(process.pid, signal.SIGKILL)
+    assert kind == "started" or struck(), f"no job stopped at {kind} {which}: {said}"
+    time.sleep(after)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
@@ -76,7 +81,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tiny, tmp_path, n_kills,
         # So many files at each kill that there are some left for the last one. A job beside the one
         # that stops is killed wherever it is.
         kind, number = drawn.choice(KINDS), drawn.randint(1, len(whole) // n_kills)
-        strike(project, f"{kind} {number}", *targets)
+        after = 0 if kind in STOPS else drawn.uniform(0, 2)
+        strike(project, kind, number, *targets, after=after)
         unlock(project)
     done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)
     assert done.returncode == 0, done.stderr[-6000:]
@@ -102,7 +108,7 @@ def test_what_was_whole_before_a_kill_is_taken_when_snakemake_had_no_note_of_it(
     whole = contents(project, [folder])
     for target in targets:
         remove(project / target)
-    strike(project, f"ended {targets[0]}", *targets)
+    strike(project, "ended", targets[0], *targets)
     files = [(project / target).stat().st_ino for target in targets]
     unlock(project)
     done = snakemake(project, *PROFILE, *targets, overlays=OVERLAYS)

@@ -1,5 +1,7 @@
 """Files that a person brings: what is found in them, and what is wrong."""
 
+import os
+
 import h5py
 import nibabel as nib
 import numpy as np
@@ -19,7 +21,7 @@ from nsdrecon.data.single_trials import read_trials_of
 from nsdrecon.doctor.dataset import of_all, of_subject
 from nsdrecon.doctor.findings import Result, examined
 from nsdrecon.errors import InputError
-from nsdrecon.store import read_array
+from nsdrecon.store import read_array, read_table
 from own_files import AFFINE, N_TRAIN, OwnFiles
 from small_nsd import broken_png
 
@@ -220,6 +222,23 @@ def test_a_damaged_end_of_compressed_responses_is_noticed(own, tmp_path, place):
         read_trials_of(path, voxels, len(own.betas), slice(0, 3))
 
 
+def test_volumes_that_end_early_are_noticed(own, tmp_path):
+    """Whichever trials are read."""
+    voxels, path = reader(own).voxels(), tmp_path / "betas.nii"
+    nib.save(nib.Nifti1Image(own.volumes(), AFFINE), path)
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    said = rf"betas\.nii: found {size - 1} bytes; expected {size} by its header"
+    with pytest.raises(InputError, match=said):
+        read_trials_of(path, voxels, len(own.betas), slice(0, 3))
+
+
+def test_a_table_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "captions.tsv").write_bytes("image\tcaption\n1\tcafé\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"captions\.tsv: found .*; expected a table in UTF-8\.$"):
+        read_table(tmp_path / "captions.tsv")
+
+
 def test_files_by_session_are_those_of_one_file(own):
     one = reader(own)
     own.trials.loc[own.trials["session"] == 1].to_csv(own.folder / "1.tsv", sep="\t", index=False)
@@ -242,6 +261,11 @@ def test_some_sessions_alone(own):
     assert set(table["session"]) == {2}
     assert table["trial"].tolist() == list(range(38, 76))
     assert set(table["repeat"]) == {1}
+    # Images of sessions that are not used need no picture.
+    own.trials.loc[:37, "image"] = 999
+    own.write()
+    other = contract_trials(reader(own, sessions=[2]), pictures(own.folder / "pictures.h5"))
+    pd.testing.assert_frame_equal(other, table)
     responses = found.betas(2, found.trials(), found.voxels())
     np.testing.assert_array_equal(responses, own.betas[38:])
     with pytest.raises(InputError, match="no trial of session 3"):

@@ -22,6 +22,20 @@ def rows_for(nsd_id):
     return np.stack([nsd_id, nsd_id**2], axis=1).astype(np.float32).reshape(-1, 2)
 
 
+@given(ids, st.data())
+@settings(max_examples=40, deadline=None)
+def test_rows_are_read_where_they_are_indexed(tmp_path_factory, nsd_id, data):
+    path = tmp_path_factory.mktemp("rows") / "a.h5"
+    store.write_arrays(path, np.array(nsd_id, dtype=np.int64), {"values": rows_for(nsd_id)})
+    wanted = data.draw(st.lists(st.sampled_from(nsd_id), unique=True) if nsd_id else st.just([]))
+    expected = rows_for(wanted)
+    with store.open_rows(path, "values", np.array(wanted, dtype=np.int64)) as rows:
+        assert (len(rows), rows.shape, rows.dtype) == (len(wanted), expected.shape, np.float32)
+        np.testing.assert_array_equal(np.asarray(rows), expected)
+        np.testing.assert_array_equal(rows[1:3], expected[1:3])
+        assert [row.tolist() for row in rows] == expected.tolist()
+
+
 def test_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "a.tsv"
     with whole_file(path) as partial:

@@ -118,11 +118,12 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path):
 
         settings = Optimisation(learning_rate=0.1, warmup=2)
         fit(model, loss, 12, settings, checkpoint, every_seconds=0)
-        return model.state_dict()
+        return model.state_dict(), steps
 
-    undisturbed = train(tmp_path / "one" / "model.pt")
+    undisturbed, _ = train(tmp_path / "one" / "model.pt")
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "two" / "model.pt", stop=6)
-    went_on = train(tmp_path / "two" / "model.pt")
+    went_on, steps = train(tmp_path / "two" / "model.pt")
+    assert steps == 7  # five were saved
     for name, value in undisturbed.items():
         torch.testing.assert_close(went_on[name], value, rtol=0, atol=0)

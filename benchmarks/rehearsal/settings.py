@@ -24,7 +24,7 @@ ALSO_DIFFERENT = (
     f"The data are simulated: {N_TRAIN} training images, each shown about 16 times, and {N_TEST} "
     f"test images, shown {TEST_REPEATS} times; rules whose memory grows with the images are "
     "measured at NSD's counts by benchmarks/bench_sizes.py and bench_ridge.py, but for "
-    "vdvae_latents and features, to whose peaks is added what a shard's pictures and latents take.",
+    "vdvae_latents and features, which ask for what the latents of a shard take besides.",
 )
 # The columns of the published tables, with the file or folder of random weights for each.
 NETWORKS = {

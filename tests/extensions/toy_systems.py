@@ -10,7 +10,9 @@ from nsdrecon.systems import Backbone, Feature
 
 def mean_colours(nsd_id, seen, folder, *, batch_size, device):
     """Mean colour of each image, red to blue in -1..1, shape (n, 1, 3)."""
-    return (seen.mean(axis=(1, 2)) / 127.5 - 1).astype(np.float32)[:, None]
+    batches = [seen[start : start + batch_size] for start in range(0, len(nsd_id), batch_size)]
+    means = np.concatenate([batch.mean(axis=(1, 2)) for batch in batches])
+    return (means / 127.5 - 1).astype(np.float32)[:, None]
 
 
 FEATURES = [Feature("toy-colour", model="toy", encoder=":mean_colours", kind="vision")]

@@ -5,15 +5,14 @@
 # 1000 at least, since Snakemake itself runs in a job twice; they fail where a peak is above what is
 # asked for. bench_evaluation_job does so for evaluation, and `make rehearsal` for all jobs, with
 # models and volumes at their true sizes and few images. Where a figure is the rehearsal's alone it
-# says so: it ran on a CPU, where no CUDA takes memory. `features` and `vdvae_latents` hold all
-# pictures of a shard and their latents: what 4,430 of either take, half of NSD's training images of
-# a subject, is added to it.
+# says so: it ran on a CPU, where no CUDA takes memory. `features` and `vdvae_latents` hold all latents
+# of a shard: what those of NSD's 8,860 training images of a subject take is added to it.
 #
 # Limits of rules with a GPU are for cards ten times slower than the one in nsdrecon/graph/rates.py and
 # two shards a subject, so that a job works longer than it takes to load its model. Those of `features`,
-# `samples`, `evaluation`, `best_of` and `correlation` are 1.4 to 3 times what NSD's images would take on
-# two CPU cores, at the rates of the rehearsal: .55 to .9 s a picture for CLIP ViT-L/14, .63 s for all six
-# networks that score. No card is slower.
+# `samples`, `seen_features`, `evaluation`, `best_of` and `correlation` are 1.4 to 6 times what NSD's images
+# would take on two CPU cores, at the rates of the rehearsal: .55 to .9 s a picture for CLIP ViT-L/14, .63 s
+# for all six networks that score. No card is slower.
 
 from functools import cache
 from types import SimpleNamespace

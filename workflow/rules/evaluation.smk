@@ -152,7 +152,7 @@ rule evaluation:
 
 
 use rule evaluation as variant_evaluation with:
-    # The same of one system that was decoded from other responses.
+    # The same of one system that was decoded otherwise.
     input:
         unpack(categories),
         unpack(seen_features),

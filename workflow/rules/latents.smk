@@ -52,9 +52,9 @@ rule vdvae_latents:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        # 10.8 GB: 2.8 GB in the rehearsal on a CPU, 32 images at a time; 2.4 GB of pictures and 1.6 GB
-        # of latents of a shard, of which the rehearsal has few; 4 GB for CUDA.
-        mem_mb=scaled(11000),
+        # 2.8 GB in the rehearsal on a CPU, 32 images at a time; 4 GB for CUDA; 3.2 GB of latents of all
+        # shards, of which the rehearsal has few.
+        mem_mb=scaled(8000 + 3200 // config["shards"]),
         runtime=scaled(30),
         gpu=1,
     params:
@@ -98,9 +98,9 @@ rule features:
         "../envs/nsdrecon.yaml"
     threads: 4
     resources:
-        # 12.8 GB: 2.9 GB in the rehearsal on a CPU, for pictures; 2.4 GB of pictures and 3.5 GB of
-        # vd-vision of a shard, of which the rehearsal has few; 4 GB for CUDA.
-        mem_mb=scaled(13000),
+        # 2.9 GB in the rehearsal on a CPU, for pictures; 4 GB for CUDA; 7 GB of vd-vision of all
+        # shards, of which the rehearsal has few.
+        mem_mb=scaled(8000 + 7000 // config["shards"]),
         runtime=scaled(120),
         gpu=1,
     params:

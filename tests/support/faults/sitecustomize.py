@@ -4,7 +4,7 @@ Every file that the workflow writes gets its final name by a rename. Each of the
 ``written.txt`` just before. Where ``fault.txt`` names a file, or says how many have been noted, the
 job that is about to finish it stops there, once: ``fail`` raises an error, ``wait`` waits until
 somebody ends the job or writes ``released``; ``named`` waits when the file has just got its name,
-``ended`` when the job is done.
+``ended`` when the job is done; ``noted`` goes on.
 """
 
 import atexit
@@ -18,7 +18,7 @@ def _replace_or_fault(self, target):
     if self.name.startswith(".partial-"):
         with Path("written.txt").open("a") as stream:
             stream.write(f"{Path(target).as_posix()}\n")
-        _fault(Path(target), ("fail", "wait"))
+        _fault(Path(target), ("fail", "wait", "noted"))
     result = _replace(self, target)
     if self.name.startswith(".partial-"):
         _fault(Path(target), ("named", "ended"))
@@ -36,7 +36,9 @@ def _fault(target, kinds):
         return
     if kind == "fail":
         raise RuntimeError("a fault on purpose")
-    if kind == "ended":
+    if kind == "noted":
+        Path("waiting").touch()
+    elif kind == "ended":
         atexit.register(_wait)
     else:
         _wait()

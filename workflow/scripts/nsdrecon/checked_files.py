@@ -192,9 +192,13 @@ def read_text(path: str | Path) -> tuple[str | None, str]:
     if not path.is_file():
         raise InputError(path, found="no file", expected="a table")
     content = path.read_bytes()
-    try:
-        if not content.startswith(_CHECKED.encode()):
+    if not content.startswith(_CHECKED.encode()):
+        try:
             return None, content.decode()
+        except UnicodeDecodeError as error:
+            found = f"text that does not parse ({error})"
+            raise InputError(path, found=found, expected="a table in UTF-8") from error
+    try:
         checksum, _, rest = content.removeprefix(_CHECKED.encode()).partition(b" ")
         if checksum.decode() == f"{zlib.crc32(rest):08x}":
             words, _, text = rest.decode().partition("\n")

@@ -315,7 +315,8 @@ def vd_vision_features(
     nsd_id
         Shape (n,), unique.
     images
-        Shape (n, height, width, 3), uint8; may be an HDF5 dataset, which is read batch by batch.
+        Shape (n, height, width, 3), uint8; rows of a file (:func:`nsdrecon.store.open_rows`) are
+        read by batch.
     folder
         Diffusers folder of a Versatile Diffusion model (``image_encoder``).
     vision_resize

@@ -209,7 +209,9 @@ def _described_key(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str:
         else:
             rule = rule.get("properties", {}).get(key) or rule["additionalProperties"]
     text = rule.get("description", "").rstrip(".")
-    return f"{described(rule)}: {text[:1].lower()}{text[1:]}" if text else described(rule)
+    if not text[1:2].isupper():  # a name such as NIfTI keeps its capital
+        text = text[:1].lower() + text[1:]
+    return f"{described(rule)}: {text}" if text else described(rule)
 
 
 def _similar_key(

@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 
 from nsdrecon.errors import InputError
 from nsdrecon.mistakes import PAGE, mistakes
 from nsdrecon.systems import STAGE1, Registry
 
 _WORKFLOW = "<workflow>"
+# To JSON 2.0 is an integer; what takes one would stumble over it later.
+_Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def named_extensions(settings: Mapping[str, Any]) -> list[str]:
@@ -68,7 +75,7 @@ def complete_settings(
         with its place.
     """
     _fill(settings, schema)
-    found = mistakes(Draft202012Validator(schema).iter_errors(settings), schema, files)
+    found = mistakes(_Validator(schema).iter_errors(settings), schema, files)
     if len(found) == 1:
         raise found[0]
     if found:

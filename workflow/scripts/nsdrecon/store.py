@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,53 @@ def read_array(path: str | Path, name: str, nsd_id: np.ndarray | None = None) ->
     InputError
         If the array or one of the ids is not in the file.
     """
+    with open_rows(path, name, nsd_id) as rows:
+        return rows[:]
+
+
+@contextmanager
+def open_rows(
+    path: str | Path, name: str, nsd_id: np.ndarray | None = None
+) -> Iterator[StoredRows]:
+    """The same, read as its rows are asked for: what is larger than the memory.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_array`.
+    """
     with open_h5(path, ROW_CACHE) as file:
         values = dataset(file, name)
         found = unique_ids(dataset(file, ID)[()], path)
         if len(values) != len(found):
             raise InputError(path, found=f"{len(values)} rows of {name!r}", expected=len(found))
-        return values[()] if nsd_id is None else read_rows(values, rows_of(nsd_id, found, path))
+        rows = np.arange(len(found)) if nsd_id is None else rows_of(nsd_id, found, path)
+        yield StoredRows(values, rows)
+
+
+class StoredRows:
+    """Rows of an open dataset, an array of ``shape`` and ``dtype``, read where they are indexed.
+
+    ``rows[start:stop]`` is an array of these rows, ``rows[0]`` one of them; ``np.asarray(rows)``
+    reads all.
+    """
+
+    def __init__(self, values: h5py.Dataset, rows: np.ndarray) -> None:
+        self._values, self._rows = values, rows
+        self.shape, self.dtype = (len(rows), *values.shape[1:]), values.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice) -> np.ndarray:
+        if isinstance(index, slice):
+            return read_rows(self._values, self._rows[index])
+        return self._values[self._rows[index]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("what is in a file is read: it is a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
 
 
 def read_rows(values: h5py.Dataset, rows: np.ndarray) -> np.ndarray:

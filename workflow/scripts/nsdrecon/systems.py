@@ -56,7 +56,8 @@ class Feature:
         float32 features (n, tokens, width) of n images.
     kind
         What the encoder sees: ``text``, for each image the list of its captions; ``vision``, the
-        images (n, height, width, 3), uint8.
+        images (n, height, width, 3), uint8, read where they are indexed
+        (:class:`nsdrecon.store.StoredRows`).
     settings
         Keys of ``latents`` in the configuration that the encoder takes besides, with defaults.
     scores

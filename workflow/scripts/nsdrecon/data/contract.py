@@ -27,10 +27,12 @@ def contract_trials(reader: Prepared, pictures: Pictures) -> pd.DataFrame:
         If the tables are not what they should be, an image has no picture, or is in two splits.
     """
     trials = reader.trials()
-    # The pattern of all tables: trials do not tell from which of them they are.
-    source = reader.settings["trials"]
+    trials = trials[trials["session"].isin(reader.sessions)].copy()
+    # Of several tables the pattern: trials do not tell from which of them they are.
+    pattern = reader.settings["trials"]
+    several_tables = "{session" in pattern or "{run" in pattern
+    source = pattern if several_tables else reader.path("trials")
     trials["nsd_id"] = pictures.ids(trials["image"], source)
-    trials = trials[trials["session"].isin(reader.sessions)]
     splits = trials.groupby("image", sort=False)["split"].nunique()
     several = splits.index[splits > 1]
     if len(several):

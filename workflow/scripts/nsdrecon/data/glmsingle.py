@@ -92,7 +92,12 @@ class GLMsingle(Prepared):
                 expected="an image in each",
                 remedy="Events that are no trials of GLMsingle belong to glmsingle.ignored.",
             )
-        events = events.sort_values("onset", kind="stable")
+        if "run" in events:
+            events = events.sort_values(["run", "onset"], kind="stable")
+        elif _RUN in self.settings["trials"]:
+            events = events.sort_values("onset", kind="stable")
+        else:
+            _require_order(events, path)
         shown = events[[column]].rename(columns={column: "image"})
         return shown.assign(session=events["session"]) if "session" in events else shown
 
@@ -103,6 +108,17 @@ class GLMsingle(Prepared):
         if path.suffix == ".npy":
             return from_array(_by_trial(_pickled(path)), path, voxels, n_trials, rows)
         return super()._values(path, voxels, n_trials, rows)
+
+
+def _require_order(events: pd.DataFrame, path: Path) -> None:
+    """Refuse onsets that begin anew, as those of runs one after the other do."""
+    sessions = events["session"] if "session" in events else np.zeros(len(events))
+    if (events.groupby(sessions)["onset"].diff() < 0).any():
+        raise InputError(
+            path,
+            found="onsets that do not ascend within a session",
+            expected="ascending ones, or a column run, in which each run's begin anew",
+        )
 
 
 def _shown(path: Path) -> np.ndarray:

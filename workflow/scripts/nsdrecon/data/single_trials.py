@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import h5py
 import nibabel as nib
 import numpy as np
 from isal import igzip
+from nibabel.arrayproxy import ArrayProxy
 
 from nsdrecon.data.volumes import Voxels, nifti_errors
 from nsdrecon.errors import InputError
@@ -113,6 +115,8 @@ def _from_nifti(path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.nd
                 expected=f"that of {voxels.source} ({_corner(voxels.affine)})",
                 remedy="Bring mask and responses to one space.",
             )
+        if not compressed:
+            _require_whole(path, values)
         unscaled = (values.slope, values.inter) == (1, 0)
         dtype = np.dtype(values.dtype if unscaled else np.float32)
         _require_numbers(path, dtype)
@@ -124,6 +128,18 @@ def _from_nifti(path: Path, voxels: Voxels, n_trials: int, rows: slice) -> np.nd
         while compressed and stream.read(_BLOCK):
             pass
     return betas
+
+
+def _require_whole(path: Path, values: ArrayProxy) -> None:
+    """Refuse a file that ends before its volumes do, whichever of them are read."""
+    size = values.offset + math.prod(values.shape) * values.dtype.itemsize
+    if path.stat().st_size < size:
+        raise InputError(
+            path,
+            found=f"{path.stat().st_size} bytes",
+            expected=f"{size} by its header",
+            remedy="Remove it and fetch it again.",
+        )
 
 
 def _corner(affine: np.ndarray) -> str:

@@ -306,11 +306,14 @@ def nifti_errors(path: Path) -> Iterator[None]:
     """What nibabel and gzip say of a damaged file, as an error that names it."""
     try:
         yield
+    except InputError:
+        raise
     except (
         ImageFileError,
         HeaderDataError,
         EOFError,
         OSError,
+        ValueError,
         zlib.error,
         isal_zlib.error,
     ) as error:

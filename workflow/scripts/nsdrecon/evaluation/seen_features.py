@@ -55,8 +55,9 @@ def write_seen_features(
         for group in by_network(metrics):
             extract = FeatureExtractor(group, protocol(protocol_name), device)
             found = watched_features(extract, group, seen.sample(0), len(seen.nsd_id), batch_size)
-            for name, values in found.items():
-                written.create_dataset(_dataset(name), data=values.cpu().numpy())
+            for name in list(found):
+                written.create_dataset(_dataset(name), data=found.pop(name).cpu().numpy())
+            del extract  # before the next network is loaded
 
 
 def read_seen_features(

@@ -240,7 +240,7 @@ def without_clusters(
 
 
 _BLOCK_ELEMENTS = 1 << 24
-# Of responses and latents. By their lengths voxels or single trials can look like images.
+# Of responses and latents. By their number voxels can look like images.
 _BY_IMAGE = (ID, "betas", "repeats", "latents")
 
 

@@ -44,7 +44,8 @@ def extract_latents(
     Parameters
     ----------
     images
-        uint8, shape (n, H, W, 3), any size; an h5py dataset will do, it is read by batch.
+        uint8, shape (n, H, W, 3), any size; rows of a file (:func:`nsdrecon.store.open_rows`) are
+        read by batch.
     nsd_id
         Shape (n,), unique.
     n_layers

@@ -251,8 +251,9 @@ def curves_figure(
     ----------
     table
         :func:`nsdrecon.evaluation.statistics.curve_table`; the floor of a system is called
-        ``shuffled-<system>``. The pooled rows are shown where there are some, those of the last
-        subject elsewhere.
+        ``shuffled-<system>``. The pooled rows are shown where there are some, at the values that
+        most subjects have, since others are means of other subjects; elsewhere those of the last
+        subject.
     output
         Image file.
     by
@@ -274,6 +275,9 @@ def curves_figure(
     pooled = POOLED in table["subject"].values
     subject = POOLED if pooled else table["subject"].iloc[-1]
     rows = table[table["subject"] == subject]
+    complete = rows["n_subjects"] == rows["n_subjects"].max()
+    left_out = listing(dict.fromkeys(rows.loc[~complete, by]))
+    rows = rows[complete]
     values = list(dict.fromkeys(rows[by]))
     numbers = all(isinstance(value, int | float) for value in values)
     place = {value: value if numbers else number for number, value in enumerate(values)}
@@ -301,10 +305,13 @@ def curves_figure(
             panel.set_xticks(list(place.values()), [str(value) for value in values])
         panels[0, -1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
         figure.tight_layout()
-    return (
+    caption = (
         f"{subject}: scores against {against}. Means with 95 % bootstrap intervals over images; "
         "dotted: the floor of each system, its pictures given to other images."
     )
+    if left_out:
+        caption += f" Not shown, as fewer subjects have a value there: {xlabel} {left_out}."
+    return caption
 
 
 def _lines(layout: Layout, there: set[str]) -> list[tuple[str, dict[str, dict]]]:
