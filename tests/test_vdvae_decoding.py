@@ -96,6 +96,15 @@ def test_given_latents_are_not_replaced_by_the_prior(tiny, latents):
     assert (exact != shifted).any(axis=(1, 2, 3)).all()
 
 
+def test_bfloat16_is_nearer_to_float32_than_other_noise_is(latents, tiny):
+    def levels(**choices):
+        return decode_latents(tiny, latents, IDS, **{"key": KEY, **choices}).astype(float)
+
+    exact = levels()
+    error = np.abs(levels(precision="bfloat16") - exact).mean()
+    assert 0 < error < 0.2 * np.abs(levels(key=(5,)) - exact).mean()
+
+
 def test_rounding_is_unbiased_and_truncation_is_not():
     values = np.linspace(-1.1, 1.1, 100_001)
     exact = np.clip((values + 1) * 127.5, 0, 255)
@@ -139,9 +148,13 @@ def test_non_finite_output_names_the_image(latents):
         decode_latents(model, latents, IDS, key=KEY)
 
 
-def test_an_unknown_output_is_refused(tiny, latents):
-    with pytest.raises(InputError, match="sample or mean"):
-        decode_latents(tiny, latents, IDS, key=KEY, output="mode")
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [({"output": "mode"}, "sample or mean"), ({"precision": "float8"}, "float32 or bfloat16")],
+)
+def test_unknown_settings_are_refused(tiny, latents, choices, message):
+    with pytest.raises(InputError, match=message):
+        decode_latents(tiny, latents, IDS, key=KEY, **choices)
 
 
 def test_other_ids_than_rows_are_refused(tiny, latents):

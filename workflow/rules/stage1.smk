@@ -25,7 +25,9 @@ rule vdvae_images:
         gpu=1,
     params:
         code=code("vdvae_images"),
-        cfg=settings("seed", "stage1.output", "stage1.rounding", "stage1.temperature"),
+        cfg=settings(
+            "seed", "stage1.output", "stage1.precision", "stage1.rounding", "stage1.temperature"
+        ),
         how=untracked(settings("device", "stage1.batch_size")),
         architecture=ARCHITECTURE,
         inputs=[config["models"]["vdvae"]["checkpoint"]],

@@ -27,6 +27,7 @@ with job(snakemake):
         output=cfg["stage1.output"],
         rounding=cfg["stage1.rounding"],
         batch_size=how["stage1.batch_size"],
+        precision=cfg["stage1.precision"],
     )
     about = {"system": snakemake.wildcards.system, "subject": subject}
     # One sample an image: the axis is there because the systems of stage 2 can have more.

@@ -28,6 +28,7 @@ SETTINGS: Mapping[str, object] = {
     "stage1.output": "sample",
     "stage1.temperature": 1.0,
     "stage1.rounding": "truncate",
+    "stage1.precision": "float32",
     "stage2.steps": 50,
     "stage2.strength": 0.75,
     "stage2.guidance": 7.5,

@@ -66,7 +66,7 @@ def number_format(precision: str, device: str | torch.device) -> torch.dtype:
             "precision",
             found=f"bfloat16, which {torch.cuda.get_device_name()} does not compute in",
             expected="float32, or float16 where the setting allows it",
-            remedy="Change stage2.precision or latents.vdvae_precision, or take a newer card.",
+            remedy="Change the setting of this precision, or take a newer card.",
         )
     return PRECISIONS[precision]
 
