@@ -29,6 +29,7 @@ VOLUME = (
     "betas_session02.nii.gz"
 )
 OPTIONS = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
+OPTIONS += ("--max-jobs-per-timespan", "100/1s")  # which a run that ends waits for once more
 
 
 class Run:
