@@ -45,7 +45,7 @@ PARTS = {
     ),
     "statistics": (["evaluation/statistics.py"], ["statistics"]),
     "nsd": (["data/nsd.py"], ["nsd"]),
-    "betas": (["data/betas.py"], ["betas", "betas_refused"]),
+    "betas": (["data/betas.py"], ["betas", "betas_refused", "imagery"]),
     "sampling": (["diffusion/sampling.py"], ["diffusion_sampling"]),
     "randomness": (["randomness.py"], ["randomness"]),
 }

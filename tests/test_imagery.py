@@ -135,7 +135,7 @@ def test_a_picture_of_another_form_is_refused(files, tmp_path, kind):
 
 @pytest.fixture
 def responses(tmp_path):
-    """Files of one session and of an experiment; the experiment did not measure voxel 1."""
+    """Files of one session and of an experiment; the experiment did not measure voxel 0."""
     rng = np.random.default_rng(0)
     voxels = Voxels(np.argwhere(np.ones((1, 1, 4))).astype(np.int32), (1, 1, 4), AFFINE, "mask")
     rows = {"nsd_id": np.arange(10), "trial": np.arange(10), "session": 1, "split": "train"}
@@ -146,7 +146,7 @@ def responses(tmp_path):
     trials = pd.DataFrame({"nsd_id": [7, 5, 7, -1], "split": ["test-vision"] * 3 + [""]})
     trials = trials.assign(session="imagery", trial=range(4))
     betas = rng.normal(0, 300, (4, 4))
-    betas[:, 1] = 0
+    betas[:, 0] = 0
     experiment = tmp_path / "imagery.h5"
     store_session(betas, voxels, trials, SUBJECT, "imagery", experiment)
     kept = np.array([0, 1, 3])
@@ -173,7 +173,10 @@ def averaged(responses, sessions):
     with h5py.File(output) as file:
         assert file["nsd_id"][()].tolist() == [5, 7]
         assert file["repeats"][()].tolist() == [1, 2]
-        assert file.attrs["unmeasured"] == 1
+        about = {"subject": SUBJECT, "split": "test-vision", "sessions": "imagery"}
+        about |= {"units": "percent signal change", "unmeasured": 1}
+        assert about.items() <= dict(file.attrs).items()
+        assert file["voxel"][()].tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 3]]
         return file["betas"][()]
 
 
@@ -181,7 +184,7 @@ def test_repeats_are_averaged_and_what_was_not_measured_says_nothing(responses):
     betas, trained, *_ = responses
     found = averaged(responses, {})
     expected = np.stack([betas[1], betas[[0, 2]].mean(axis=0)])
-    expected[:, 1] = trained[:, 1].mean()
+    expected[:, 0] = trained[:, 0].mean()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -189,7 +192,29 @@ def test_z_scores_are_by_the_training_trials(responses):
     betas, trained, *_, folder = responses
     found = averaged(responses, {1: folder / "01.h5"})
     scored = (betas - trained.mean(axis=0)) / trained.std(axis=0)
-    np.testing.assert_allclose(found[0, [0, 2]], scored[1, [0, 2]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[0, [1, 2]], scored[1, [1, 2]], rtol=1e-4, atol=1e-5)
+
+
+def test_an_experiment_of_somebody_else_or_of_other_images_is_refused(responses):
+    *_, trials, _, folder = responses
+    with h5py.File(folder / "imagery.h5", "a") as file:
+        del file.attrs["crc32"]
+        file.attrs["subject"] = "subj02"
+    with pytest.raises(InputError, match="found imagery of subj02; expected the trials of subj01"):
+        averaged(responses, {})
+    with h5py.File(folder / "imagery.h5", "a") as file:
+        file.attrs["subject"] = SUBJECT
+    trials.loc[0, "nsd_id"] = 8
+    with pytest.raises(InputError, match="found imagery of subj01 with other images"):
+        averaged(responses, {})
+
+
+def test_an_experiment_without_a_voxel_of_the_training_is_refused(responses):
+    *_, folder = responses
+    with h5py.File(folder / "imagery.h5", "a") as file:
+        file["voxel"][3] = [0, 0, 2]
+    with pytest.raises(InputError, match=r"imagery\.h5: found 2 of the voxels; expected 3 as in"):
+        averaged(responses, {})
 
 
 def nsd(**changes):
