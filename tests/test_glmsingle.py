@@ -66,6 +66,13 @@ def test_one_file_of_events_tells_runs_apart(own):
     assert reader(own, "run1.tsv", sessions=[1, 2]).trials()["image"].tolist() == images
 
 
+@pytest.mark.parametrize("trials", ["run1.tsv", "run{run}.tsv"])
+def test_an_onset_that_is_no_number_is_named(own, trials):
+    write_events(own, 1, [4, 12, 33], onset=[1, "soon", 3])
+    with pytest.raises(InputError, match=r"run1\.tsv: found no number as onset of trial 2"):
+        reader(own, trials).trials()
+
+
 def test_events_that_are_no_trials_are_left_out(own):
     write_events(own, 1, ["3", "blank", "5"])
     assert reader(own, "run{run}.tsv", ignored=["blank"]).trials()["image"].tolist() == ["3", "5"]

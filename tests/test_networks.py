@@ -139,6 +139,7 @@ def without(state, name):
         ),
         (lambda state: [1, 2], "found list; expected a state dict"),
         (lambda state: {"epoch": 3}, "state dict of tensors"),
+        (lambda state: {7: state["features.0.bias"]}, "state dict of tensors"),
     ],
 )
 def test_a_network_file_of_the_wrong_kind(tmp_path, small_torchvision, change, message):

@@ -42,7 +42,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             remedy="Remove it and fetch it again.",
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(item) for item in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and torch.is_tensor(item) for name, item in state.items()
+    ):
         raise InputError(path, found=type(state).__name__, expected="a state dict of tensors")
     return state
 

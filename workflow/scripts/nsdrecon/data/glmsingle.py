@@ -92,6 +92,14 @@ class GLMsingle(Prepared):
                 expected="an image in each",
                 remedy="Events that are no trials of GLMsingle belong to glmsingle.ignored.",
             )
+        onsets = pd.to_numeric(events["onset"], errors="coerce")
+        if len(strange := np.flatnonzero(onsets.isna())):
+            raise InputError(
+                path,
+                found=f"no number as onset of trial {listing(strange + 1)}",
+                expected="seconds in each",
+            )
+        events = events.assign(onset=onsets)
         if "run" in events:
             events = events.sort_values(["run", "onset"], kind="stable")
         elif _RUN in self.settings["trials"]:
